@@ -1,0 +1,67 @@
+"""MuJoCo's C engine on a thread pool, called from inside jitted code: the CPU's default backend."""
+
+import functools
+import threading
+
+import jax
+import mujoco
+import mujoco.batch
+import numpy as np
+
+from anyskill_brax.physics.state import PhysicsState
+
+
+class _Pool:
+    """One `mujoco.batch.Batch` per number of worlds; JAX may call from several threads, a Batch serves one."""
+
+    def __init__(self, model: mujoco.MjModel, num_threads: int):
+        self._model, self._num_threads = model, num_threads
+        self._batches: dict[int, mujoco.batch.Batch] = {}
+        self._lock = threading.Lock()
+
+    def step(self, substeps: int, qpos, qvel, warmstart, ctrl):
+        qpos, qvel, warmstart, ctrl = (np.asarray(a) for a in (qpos, qvel, warmstart, ctrl))
+        lead = qpos.shape[:-1]
+        worlds = int(np.prod(lead, dtype=int))
+        with self._lock:
+            if worlds not in self._batches:
+                self._batches[worlds] = mujoco.batch.Batch(self._model, worlds, self._num_threads)
+            batch = self._batches[worlds]
+            batch.qpos = qpos.reshape(worlds, -1)
+            batch.qvel = qvel.reshape(worlds, -1)
+            batch.qacc_warmstart = warmstart.reshape(worlds, -1)
+            batch.ctrl = ctrl.reshape(worlds, -1)
+            batch.step(nstep=substeps)
+            return (
+                batch.qpos.astype(np.float32).reshape(*lead, -1),
+                batch.qvel.astype(np.float32).reshape(*lead, -1),
+                batch.qacc_warmstart.astype(np.float32).reshape(*lead, -1),
+            )
+
+
+@functools.cache
+def _pool(model: mujoco.MjModel, num_threads: int) -> _Pool:
+    return _Pool(model, num_threads)
+
+
+def make_step_batch(model: mujoco.MjModel, substeps: int, num_threads: int = 0):
+    """`step_batch(state, ctrl) -> state` over any leading axes; `num_threads` 0 takes every core.
+
+    Results are bit-identical at any thread count. Leading axes, `vmap`'s included, become one batch of worlds.
+    """
+    pool = _pool(model, num_threads)
+
+    def step_batch(state: PhysicsState, ctrl: jax.Array) -> PhysicsState:
+        shapes = tuple(jax.ShapeDtypeStruct(a.shape, np.float32) for a in (state.qpos, state.qvel, state.warmstart))
+        qpos, qvel, warmstart = jax.pure_callback(
+            functools.partial(pool.step, substeps),
+            shapes,
+            state.qpos,
+            state.qvel,
+            state.warmstart,
+            ctrl,
+            vmap_method="broadcast_all",
+        )
+        return PhysicsState(qpos=qpos, qvel=qvel, warmstart=warmstart)
+
+    return step_batch
