@@ -112,7 +112,9 @@ def load_character() -> Character:
     bodies = tuple(model.body(i).name for i in range(1, model.nbody))
     joints = tuple(model.joint(i).name for i in range(1, model.njnt))
     low, high = model.jnt_range[1:].T
-    hinges = tuple(tuple(int(j) - 1 for j in np.flatnonzero(model.jnt_bodyid == b + 1) if j > 0) for b in range(len(bodies)))
+    hinges = tuple(
+        tuple(int(j) - 1 for j in np.flatnonzero(model.jnt_bodyid == b + 1) if j > 0) for b in range(len(bodies))
+    )
     single = np.array([sum(joint in own for own in hinges if len(own) == 1) > 0 for joint in range(len(joints))])
     geom_body, geom_points, geom_radius = _geom_table(model)
     return Character(

@@ -68,7 +68,12 @@ def forward_kinematics(character: Character, qpos: jax.Array, qvel: jax.Array) -
     parts = [(level_pos, level_rot, level_linvel, level_angvel)]
     for level in _levels(character):
         up = np.searchsorted(previous, character.parents[level])
-        pos, rot, linvel, angvel = level_pos[..., up, :], level_rot[..., up, :], level_linvel[..., up, :], level_angvel[..., up, :]
+        pos, rot, linvel, angvel = (
+            level_pos[..., up, :],
+            level_rot[..., up, :],
+            level_linvel[..., up, :],
+            level_angvel[..., up, :],
+        )
         arm = rotations.rotate(rot, jnp.asarray(character.offsets[level]))
         level_pos = pos + arm
         level_linvel = linvel + rotations.cross(angvel, arm)
@@ -91,7 +96,9 @@ def lowest_points(character: Character, bodies: BodyState) -> jax.Array:
     return pos[..., 2] + heights.min(axis=-1) - jnp.asarray(character.geom_radius)
 
 
-def foot_contacts(character: Character, bodies: BodyState, max_height: float = 0.03, max_speed: float = 0.6) -> jax.Array:
+def foot_contacts(
+    character: Character, bodies: BodyState, max_height: float = 0.03, max_speed: float = 0.6
+) -> jax.Array:
     """Whether each foot is planted, `[..., 2]` right, left: lowest corner under `max_height` [m] and slow [m/s]."""
     low = lowest_points(character, bodies)
     geoms = np.array([int(np.flatnonzero(character.geom_body == foot)[0]) for foot in character.feet])
