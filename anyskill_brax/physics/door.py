@@ -1,0 +1,26 @@
+"""The one door to physics: pick a backend, get `step_batch(state, ctrl) -> state`."""
+
+from collections.abc import Callable
+
+import jax
+import mujoco
+
+from anyskill_brax.physics.state import PhysicsState
+from anyskill_brax.types import UserError
+
+StepBatch = Callable[[PhysicsState, jax.Array], PhysicsState]
+
+BACKENDS = ("native", "mjx")
+
+
+def make_step_batch(model: mujoco.MjModel, substeps: int, backend: str = "native") -> StepBatch:
+    """`step_batch` advances any leading axes of worlds by `substeps` simulation steps under `ctrl [..., nu]` [rad]."""
+    if backend == "native":
+        from anyskill_brax.physics import native
+
+        return native.make_step_batch(model, substeps)
+    if backend == "mjx":
+        from anyskill_brax.physics import mjx
+
+        return mjx.make_step_batch(model, substeps)
+    raise UserError(f"no physics backend {backend!r}; choose one of {', '.join(BACKENDS)}")
