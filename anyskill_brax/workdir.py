@@ -1,0 +1,119 @@
+"""A run's folder: `config.json`, `metrics.jsonl` + TensorBoard, and checkpoints that resume exactly."""
+
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+from tensorboardX import SummaryWriter
+
+from anyskill_brax.types import UserError
+
+State = TypeVar("State")
+
+
+class Workdir:
+    """Opens (or creates) the folder of one run.
+
+    A folder belongs to one configuration: opening it with another raises `UserError` naming the keys that differ, so a
+    run is never continued by accident under other settings. Checkpoints are committed atomically; the newest complete
+    one is restored, and `metrics.jsonl` is cut back to it.
+    """
+
+    def __init__(self, path: str | Path, config: Mapping[str, Any], keep: int = 2):
+        self.path = Path(path).absolute()
+        resolved = json.loads(json.dumps(dict(config), sort_keys=True))
+        config_file = self.path / "config.json"
+        if config_file.exists():
+            self._check_same(config_file, resolved)
+        self.path.mkdir(parents=True, exist_ok=True)
+        if not config_file.exists():
+            write_atomically(config_file, json.dumps(resolved, indent=2, sort_keys=True).encode())
+        self._manager = ocp.CheckpointManager(
+            self.path / "checkpoints",
+            options=ocp.CheckpointManagerOptions(max_to_keep=keep, create=True, enable_async_checkpointing=False),
+        )
+        self._tensorboard: SummaryWriter | None = None
+        self._started = time.monotonic()
+
+    @staticmethod
+    def _check_same(config_file: Path, resolved: dict[str, Any]) -> None:
+        try:
+            existing = json.loads(config_file.read_text())
+        except ValueError as error:
+            raise UserError(f"{config_file} is not JSON ({error}); choose another --workdir or delete it") from error
+        keys = sorted(k for k in existing.keys() | resolved.keys() if existing.get(k) != resolved.get(k))
+        if keys:
+            shown = "; ".join(f"{k}: was {existing.get(k)!r:.80}, now {resolved.get(k)!r:.80}" for k in keys[:6])
+            raise UserError(
+                f"{config_file.parent} holds a run with another configuration ({shown}). "
+                "Use the same settings to resume it, or another --workdir to start anew."
+            )
+
+    # -- checkpoints ---------------------------------------------------------------------------------------------
+
+    def save(self, update: int, state: Any) -> None:
+        """Commit a checkpoint of the whole state (a pytree of arrays) under the number of updates done."""
+        self._manager.save(update, args=ocp.args.StandardSave(jax.tree.leaves(state)))
+        self._manager.wait_until_finished()
+
+    def restore(self, template: State) -> tuple[int, State] | None:
+        """The newest checkpoint as `(update, state)`, shaped like `template`; None in a new folder."""
+        latest = self._manager.latest_step()
+        if latest is None:
+            return None
+        leaves, structure = jax.tree.flatten(template)
+        try:
+            restored = self._manager.restore(latest, args=ocp.args.StandardRestore(leaves))
+        except (ValueError, KeyError) as error:
+            raise UserError(
+                f"the checkpoint in {self.path} does not fit this version of the code ({str(error)[:200]}); "
+                "start anew in another --workdir"
+            ) from error
+        self._cut_metrics(latest)
+        return latest, jax.tree.unflatten(structure, restored)
+
+    # -- metrics -------------------------------------------------------------------------------------------------
+
+    def log(self, update: int, metrics: Mapping[str, Any]) -> None:
+        """One line of `metrics.jsonl` and TensorBoard scalars; vectors are logged as lists to the former only."""
+        row = {name: np.asarray(value).tolist() for name, value in metrics.items()}
+        line = {"update": update, "seconds": round(time.monotonic() - self._started, 3), **row}
+        with (self.path / "metrics.jsonl").open("a") as file:
+            file.write(json.dumps(line) + "\n")
+        if self._tensorboard is None:
+            self._tensorboard = SummaryWriter(str(self.path / "tensorboard"))
+        for name, value in row.items():
+            if isinstance(value, int | float):
+                self._tensorboard.add_scalar(name, value, update)
+
+    def _cut_metrics(self, update: int) -> None:
+        rows = self.read_metrics()
+        kept = "".join(json.dumps(row) + "\n" for row in rows if row["update"] <= update)
+        write_atomically(self.path / "metrics.jsonl", kept.encode())
+
+    def read_metrics(self) -> list[dict[str, Any]]:
+        """The rows of `metrics.jsonl`, without a last line that a kill tore."""
+        file, rows = self.path / "metrics.jsonl", []
+        for line in file.read_text().splitlines() if file.exists() else ():
+            try:
+                rows.append(json.loads(line))
+            except ValueError:
+                break
+        return rows
+
+    def close(self) -> None:
+        self._manager.close()
+        if self._tensorboard is not None:
+            self._tensorboard.close()
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write beside, then rename over: a reader sees the old file or the new one, never half of one."""
+    temporary = path.with_name(f".{path.name}.part")
+    temporary.write_bytes(data)
+    temporary.replace(path)
