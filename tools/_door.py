@@ -9,7 +9,7 @@ os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
 
 def run(main: Callable[[], int | None]) -> None:
-    """Run `main`; `UserError` -> stderr and exit 2, Ctrl-C -> exit 130. Anything else is a bug and shows its traceback."""
+    """Run `main`: `UserError` -> stderr and exit 2, Ctrl-C -> exit 130; anything else is a bug and shows its trace."""
     from anyskill_brax.types import UserError
 
     try:

@@ -1,0 +1,96 @@
+"""The motions as training reads them: every frame's pose and discriminator frame, computed once."""
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from anyskill_brax import rotations
+from anyskill_brax.character.humanoid import Character
+from anyskill_brax.character.kinematics import BodyState, forward_kinematics
+from anyskill_brax.envs import observations
+from anyskill_brax.motion.library import MotionLibrary
+from anyskill_brax.types import PRNGKey
+
+
+@struct.dataclass
+class Reference:
+    """All frames end to end (30 Hz); clip `m` owns rows `start[m] : start[m] + length[m]`."""
+
+    qpos: jax.Array  # [F, 35]
+    qvel: jax.Array  # [F, 34]
+    disc: jax.Array  # [F, 125]
+    first: jax.Array  # [F] int32 first row of the frame's clip
+    last: jax.Array  # [F] int32 last row of the frame's clip
+    clip: jax.Array  # [F] int32
+    start: jax.Array  # [M] int32
+    length: jax.Array  # [M] int32
+    weight: jax.Array  # [M] sums to 1
+
+    @classmethod
+    def create(cls, character: Character, library: MotionLibrary) -> "Reference":
+        frames = jnp.arange(library.qpos.shape[0])
+        clip = jnp.searchsorted(library.start, frames, side="right") - 1
+
+        @jax.jit
+        def features(qpos, qvel):
+            return observations.disc_frame(character, forward_kinematics(character, qpos, qvel), qvel[:, 6:])
+
+        return cls(
+            qpos=library.qpos,
+            qvel=library.qvel,
+            disc=features(library.qpos, library.qvel),
+            first=library.start[clip],
+            last=library.start[clip] + library.length[clip] - 1,
+            clip=clip,
+            start=library.start,
+            length=library.length,
+            weight=library.weight,
+        )
+
+    def sample(self, key: PRNGKey, shape: tuple[int, ...]) -> jax.Array:
+        """Rows `shape`: a clip by weight, a frame within it uniformly (never its last six, so something follows)."""
+        key_clip, key_frame = jax.random.split(key)
+        clip = jax.random.choice(key_clip, self.start.shape[0], shape, p=self.weight)
+        part = jax.random.uniform(key_frame, shape)
+        return self.start[clip] + (part * jnp.maximum(self.length[clip] - 6, 1)).astype(jnp.int32)
+
+    def window(self, row: jax.Array, num_frames: int) -> jax.Array:
+        """Discriminator windows that end at `row [...]`: `[..., N, 125]`; a clip's first frame repeats before it."""
+        rows = row[..., None] - jnp.arange(num_frames - 1, -1, -1)
+        return self.disc[jnp.maximum(rows, self.first[row][..., None])]
+
+    def ahead(self, row: jax.Array, steps: int) -> jax.Array:
+        """The row `steps` frames later, or the clip's last."""
+        return jnp.minimum(row + steps, self.last[row])
+
+    def bodies(self, character: Character, row: jax.Array) -> BodyState:
+        return forward_kinematics(character, self.qpos[row], self.qvel[row])
+
+
+def tracking_terms(simulated: BodyState, reference: BodyState) -> dict[str, jax.Array]:
+    """How closely a pose follows the reference, in the heading frame (no global position), each in (0, 1].
+
+    DeepMimic's reward (Peng et al. 2018, eq. 5-8) without its global root term: the policy sees no global target.
+    """
+    position = observations.local_positions(simulated) - observations.local_positions(reference)
+    to_sim, to_ref = observations.heading_inverse(simulated), observations.heading_inverse(reference)
+    turn = rotations.angle_between(rotations.quat_mul(to_sim, simulated.rot), rotations.quat_mul(to_ref, reference.rot))
+    velocity = rotations.rotate(to_sim, simulated.linvel) - rotations.rotate(to_ref, reference.linvel)
+    height = simulated.pos[..., 0, 2] - reference.pos[..., 0, 2]
+    return {
+        "position": jnp.exp(-40.0 * jnp.mean(jnp.sum(position**2, -1), -1)),
+        "rotation": jnp.exp(-2.0 * jnp.mean(turn**2, -1)),
+        "velocity": jnp.exp(-0.5 * jnp.mean(jnp.sum(velocity**2, -1), -1)),
+        "height": jnp.exp(-40.0 * height**2),
+    }
+
+
+TRACKING_WEIGHTS = {"position": 0.4, "rotation": 0.3, "velocity": 0.2, "height": 0.1}
+
+
+def tracking_error(simulated: BodyState, reference: BodyState) -> jax.Array:
+    """Mean distance of body origins in the heading frame, the root's height included, `[...]` [m]."""
+    position = observations.local_positions(simulated) - observations.local_positions(reference)
+    height = simulated.pos[..., :1, 2:3] - reference.pos[..., :1, 2:3]
+    position = position.at[..., 2].add(height[..., 0])
+    return jnp.mean(jnp.linalg.norm(position, axis=-1), axis=-1)

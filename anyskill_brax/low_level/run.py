@@ -1,0 +1,204 @@
+"""The door of the low-level stage: a config and a folder in, a trained `LowLevelController` out; resumable."""
+
+import dataclasses
+import signal
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from anyskill_brax.character.humanoid import Character, load_character
+from anyskill_brax.envs import observations
+from anyskill_brax.envs.humanoid_env import HumanoidEnv
+from anyskill_brax.low_level import train as trainer
+from anyskill_brax.low_level import warm_start
+from anyskill_brax.low_level.reference import Reference
+from anyskill_brax.low_level.settings import LowLevelSettings
+from anyskill_brax.motion.io import Motion, load_motion_folder, resample_motion
+from anyskill_brax.motion.library import MotionLibrary
+from anyskill_brax.motion.synthesis import builtin_motions
+from anyskill_brax.networks import Normalizer
+from anyskill_brax.policies import LowLevelController, StyleJudge, flatten_tensors, unflatten_tensors
+from anyskill_brax.types import UserError
+from anyskill_brax.workdir import Workdir
+
+Report = Callable[[str], None]
+
+
+def load_library(character: Character, config: ConfigDict | Mapping[str, Any]) -> MotionLibrary:
+    """The motions a config names, weighted: each source has its share, each category its factor."""
+    motions: list[Motion] = []
+    if len(config["motions"]) != len(config["motion_shares"]):
+        raise UserError(f"motions names {len(config['motions'])} sources, motion_shares {len(config['motion_shares'])}")
+    for source, share in zip(config["motions"], config["motion_shares"], strict=True):
+        found = builtin_motions(character) if source == "builtin" else load_motion_folder(Path(source), split="train")
+        factors = [config["category_weights"].get(m.category, 1.0) * m.weight for m in found]
+        total = sum(factors)
+        for motion, factor in zip(found, factors, strict=True):
+            motion = resample_motion(character, motion, 30.0)
+            motions.append(dataclasses.replace(motion, weight=share * factor / total))
+    return MotionLibrary.create([m for m in motions if m.num_frames > 8])
+
+
+def train(
+    config: ConfigDict, workdir: str | Path, init_from: Mapping[str, np.ndarray] | None = None, report: Report = print
+) -> LowLevelController:
+    """Train (or resume) until `config.total_samples`; checkpoints, curves and the exact state live in `workdir`.
+
+    `init_from`: tensors of `training_tensors`, to continue from a published controller's networks.
+    Raises SystemExit(143) after saving when the process is asked to terminate.
+    """
+    settings = LowLevelSettings.from_config(config)
+    character = load_character()
+    library = load_library(character, config)
+    reference = Reference.create(character, library)
+    env = HumanoidEnv(
+        character, num_frames=settings.networks.num_frames, backend=config.backend, fall_height=config.fall_height
+    )
+    folder = Workdir(workdir, config.to_dict())
+    init, update = trainer.make_train(settings, env, reference)
+    update = jax.jit(update, donate_argnums=0)
+    key_init, key_warm, key_net = jax.random.split(jax.random.key_data(jax.random.key(settings.seed)), 3)
+
+    state = jax.jit(init)(key_init, None)
+    done = 0
+    found = folder.restore(state)
+    if found is not None:
+        done, state = found
+        report(f"resumed at update {done}")
+    else:
+        params = trainer.init_params(key_net, settings, env)
+        if init_from is not None:
+            params, normalizer = read_training_tensors(init_from, params)
+            state = state.replace(params=params, obs_normalizer=normalizer)
+        else:
+            params = warm_start.fit(
+                key_warm, settings, env, reference, params,
+                lambda name, step, metrics: report(
+                    f"warm start, {name} {step}: " + ", ".join(f"{k} {float(v):.4f}" for k, v in metrics.items())
+                ),
+            )  # fmt: skip
+            state = state.replace(params=params)
+
+    batch = settings.learner.num_worlds * settings.learner.horizon
+    total = max(1, int(config.total_samples) // batch)
+    stop = _stop_flag()
+    began, saved = time.monotonic(), time.monotonic()
+    first = done
+    while done < total and not stop:
+        state, metrics = update(state)
+        done += 1
+        if done % config.log_every_updates == 0 or done == total:
+            row = {k: float(v) for k, v in metrics.items()}
+            rate = (done - first) * batch / (time.monotonic() - began)
+            folder.log(done, row | {"samples": done * batch, "samples_per_second": rate})
+            report(_line(done, total, batch, rate, row))
+        if time.monotonic() - saved > config.save_every_seconds:
+            folder.save(done, state)
+            saved = time.monotonic()
+    if done > first:
+        folder.save(done, state)
+    folder.close()
+    if stop:
+        report(f"stopped at update {done}; the same command resumes")
+        raise SystemExit(stop[0])
+    return controller_from_state(settings, env, library, reference, state)
+
+
+def _stop_flag() -> list[int]:
+    """Filled with the exit code when SIGTERM or SIGINT arrives: training then saves and leaves."""
+    flag: list[int] = []
+
+    def handler(number: int, frame: object) -> None:
+        del frame
+        flag.append(128 + number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, handler)
+    return flag
+
+
+def _line(done: int, total: int, batch: int, rate: float, row: Mapping[str, float]) -> str:
+    eta = (total - done) * batch / max(rate, 1.0)
+    return (
+        f"update {done}/{total}  {done * batch / 1e6:.2f} M samples  {rate:.0f}/s  ETA {eta / 60:.0f} min  "
+        f"track {row['tracking_quality']:.3f}  lost after {row['seconds_to_fail_following']:.2f} s  "
+        f"fell after {row['seconds_to_fail_free']:.2f} s  style {row['reward_style']:.3f}  "
+        f"discovery {row['reward_discovery']:.3f}  "
+        f"disc {row['disc_accuracy_demo']:.2f}/{row['disc_accuracy_simulated']:.2f}"
+    )
+
+
+def controller_from_state(
+    settings: LowLevelSettings,
+    env: HumanoidEnv,
+    library: MotionLibrary,
+    reference: Reference,
+    state: trainer.TrainState,
+) -> LowLevelController:
+    """Freeze what inference needs: actor, normalisers, discriminator, encoder, and the latents of the motions."""
+    nets = settings.networks
+    style = StyleJudge(
+        disc_params=state.params.disc,
+        encoder_params=state.params.encoder,
+        normalizer=state.disc_normalizer,
+        disc_widths=nets.discriminator,
+        encoder_widths=nets.encoder,
+        latent_dim=nets.latent_dim,
+        num_frames=nets.num_frames,
+    )
+    names, rows = latent_rows(library)
+    latents = style.encode(reference.window(jnp.asarray(rows), nets.num_frames).reshape(len(rows), -1))
+    return LowLevelController(
+        params=state.params.actor,
+        normalizer=state.obs_normalizer,
+        style=style,
+        motion_latents=latents,
+        motion_names=names,
+        obs_dim=observations.obs_dim(env.character),
+        action_dim=env.character.action_dim,
+        latent_dim=nets.latent_dim,
+        widths=nets.actor,
+        style_widths=nets.style,
+        character_sha256=env.character.sha256,
+    )
+
+
+def latent_rows(library: MotionLibrary, per_motion: int = 4) -> tuple[tuple[str, ...], np.ndarray]:
+    """Frames spread over every clip whose latents a controller remembers, named `clip@seconds`."""
+    names, rows = [], []
+    for m, name in enumerate(library.names):
+        start, length = int(library.start[m]), int(library.length[m])
+        for part in (np.arange(per_motion) + 1.0) / (per_motion + 1.0):
+            frame = int(part * (length - 1))
+            names.append(f"{name}@{frame / library.fps:.2f}")
+            rows.append(start + frame)
+    return tuple(names), np.array(rows)
+
+
+def training_tensors(state: trainer.TrainState) -> dict[str, np.ndarray]:
+    """What continues training elsewhere: all four networks and the observation normaliser."""
+    p, n = state.params, state.obs_normalizer
+    tree = {"actor": p.actor, "critic": p.critic, "disc": p.disc, "encoder": p.encoder}
+    return flatten_tensors(tree | {"normalizer": {"mean": n.mean, "var": n.var, "count": n.count}})
+
+
+def read_training_tensors(
+    tensors: Mapping[str, np.ndarray], like: trainer.Networks
+) -> tuple[trainer.Networks, Normalizer]:
+    """The inverse of `training_tensors`; shapes must be those of `like`."""
+    tree = unflatten_tensors(tensors)
+    normalizer = Normalizer(**tree.pop("normalizer"))
+    params = trainer.Networks(**tree)
+    ours, theirs = (jax.tree.map(jnp.shape, t) for t in (like, params))
+    if ours != theirs:
+        raise UserError(
+            "the published networks have other sizes than the config asks for; use the config that the artifact was "
+            "trained with (its manifest holds it)"
+        )
+    return params, normalizer

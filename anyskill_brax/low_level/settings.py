@@ -1,0 +1,105 @@
+"""Frozen settings of the low-level stage. No defaults here: `configs/low_level.py` writes each number once."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class StartSettings:
+    """Episodes: how they start, how long latents are held, when they end."""
+
+    episode_steps: int  # control steps
+    hold_min: int  # control steps a free latent is held, at least
+    hold_max: int
+    motion_latent_share: float  # of free latents, those taken from a reference window instead of the sphere
+    default_share: float  # of free worlds' starts
+    fall_share: float
+    num_fall_states: int
+    recovery_share: float  # of falls that become recovery episodes
+    recovery_steps: int
+    max_tracking_error: float  # [m] at which a world that follows a motion has lost it
+
+
+@dataclass(frozen=True)
+class NetworkSettings:
+    latent_dim: int
+    num_frames: int  # discriminator window
+    actor: tuple[int, ...]
+    style: tuple[int, ...]
+    critic: tuple[int, ...]
+    discriminator: tuple[int, ...]
+    encoder: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class RewardSettings:
+    style: float  # ASE eq. 11: w_D r_D
+    discovery: float  # w_E r_E
+    tracking: float  # weight of the tracking reward in worlds that follow a motion, before it fades
+    tracking_fade: tuple[float, float]  # samples (in millions) at which fading begins and ends
+    follow_share: tuple[float, float]  # share of worlds that follow a motion, before and after fading
+
+
+@dataclass(frozen=True)
+class LearnerSettings:
+    num_worlds: int
+    horizon: int  # control steps per update
+    discount: float
+    gae_lambda: float
+    ratio_epsilon: float
+    sigma: float  # fixed action noise
+    epochs: int
+    minibatch: int
+    actor_lr: float
+    critic_lr: float
+    disc_lr: float
+    encoder_lr: float
+    bounds: float
+    diversity: float
+    grad_penalty: float
+    logit_regularization: float
+    disc_weight_decay: float
+    disc_steps: int  # discriminator and encoder minibatches per update
+    disc_batch: int
+    replay: int  # windows
+    replay_insert: int  # windows kept per update
+    uniformity: float  # weight of the encoder's alignment + uniformity on reference windows
+    max_grad_norm: float
+
+
+@dataclass(frozen=True)
+class WarmStartSettings:
+    encoder_steps: int
+    clone_steps: int
+    batch: int
+    lr: float
+    noise: float  # observation noise while cloning, in normalised units
+
+
+@dataclass(frozen=True)
+class LowLevelSettings:
+    start: StartSettings
+    networks: NetworkSettings
+    reward: RewardSettings
+    learner: LearnerSettings
+    warm_start: WarmStartSettings
+    seed: int
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> "LowLevelSettings":
+        return cls(
+            start=_read(StartSettings, config["start"]),
+            networks=_read(NetworkSettings, config["networks"]),
+            reward=_read(RewardSettings, config["reward"]),
+            learner=_read(LearnerSettings, config["learner"]),
+            warm_start=_read(WarmStartSettings, config["warm_start"]),
+            seed=int(config["seed"]),
+        )
+
+
+def _read(kind: type[T], section: Mapping[str, Any]) -> T:
+    values = {f.name: section[f.name] for f in fields(kind)}  # type: ignore[arg-type]
+    return kind(**{k: tuple(v) if isinstance(v, list | tuple) else v for k, v in values.items()})

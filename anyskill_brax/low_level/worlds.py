@@ -1,0 +1,149 @@
+"""What travels with each training world beside its physics: its latent, its reference, its clocks; and how it starts.
+
+A world either *follows* a motion (its latent is the encoder's for the coming window, renewed every latent step) or
+holds a free latent (uniform on the sphere, or a motion's) for a random number of steps, as in ASE.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from anyskill_brax.character.humanoid import LATENT_STEPS
+from anyskill_brax.envs.humanoid_env import HumanoidEnv, HumanoidState
+from anyskill_brax.low_level.reference import Reference, tracking_error
+from anyskill_brax.low_level.settings import StartSettings
+from anyskill_brax.networks import sample_latents
+from anyskill_brax.types import PRNGKey
+
+Encode = Callable[[jax.Array], jax.Array]  # windows [..., N, 125] -> latents [..., L]
+
+
+@struct.dataclass
+class Worlds:
+    """`[W]` worlds."""
+
+    humanoid: HumanoidState
+    latent: jax.Array  # [W, L]
+    row: jax.Array  # [W] int32 the reference frame of this moment; only worlds that follow advance it
+    follows: jax.Array  # [W] bool
+    free: jax.Array  # [W] bool latent drawn from the sphere, not from a motion: skill discovery learns from these
+    hold: jax.Array  # [W] int32 control steps until the latent changes
+    age: jax.Array  # [W] int32 control steps of this episode
+    grace: jax.Array  # [W] int32 control steps left of a recovery episode, in which falling is allowed
+
+
+def start(
+    key: PRNGKey,
+    env: HumanoidEnv,
+    reference: Reference,
+    fall_states: HumanoidState,
+    settings: StartSettings,
+    follow_share: jax.Array,
+    latent_dim: int,
+    num_worlds: int,
+) -> Worlds:
+    """Fresh episodes for `W` worlds: reference-state, default-pose or fall-state starts (ASE, section 6.2).
+
+    Their latents are due at once: `renew_latents` draws them.
+    """
+    keys = jax.random.split(key, 4)
+    shape = (num_worlds,)
+    follows = jax.random.bernoulli(keys[0], follow_share, shape)
+    row = reference.sample(keys[1], shape)
+    draw = jax.random.uniform(keys[2], shape)
+    from_fall = ~follows & (draw < settings.fall_share)
+    from_default = ~follows & ~from_fall & (draw < settings.fall_share + settings.default_share)
+    on_reference = env.place(reference.qpos[row], reference.qvel[row], reference.window(row, env.num_frames))
+    fallen = jax.tree.map(lambda x: x[jax.random.randint(keys[3], shape, 0, x.shape[0])], fall_states)
+    zero = jnp.zeros(shape, jnp.int32)
+    return Worlds(
+        humanoid=select(from_default, env.place_default(shape), select(from_fall, fallen, on_reference)),
+        latent=jnp.zeros((num_worlds, latent_dim)),
+        row=row,
+        follows=follows,
+        free=jnp.zeros(shape, bool),
+        hold=zero,
+        age=zero,
+        grace=jnp.where(from_fall, settings.recovery_steps, 0),
+    )
+
+
+def renew_latents(
+    key: PRNGKey, reference: Reference, encode: Encode, settings: StartSettings, worlds: Worlds, num_frames: int
+) -> Worlds:
+    """New latents where the old one's time is up (ASE, section 6.2: latents change within an episode)."""
+    key_kind, key_sphere, key_motion, key_hold = jax.random.split(key, 4)
+    shape, due = worlds.hold.shape, worlds.hold <= 0
+    coming = reference.ahead(worlds.row, LATENT_STEPS)
+    row = jnp.where(worlds.follows, coming, reference.sample(key_motion, shape))
+    of_motion = encode(reference.window(row, num_frames))
+    free = ~worlds.follows & (jax.random.uniform(key_kind, shape) >= settings.motion_latent_share)
+    fresh = jnp.where(free[:, None], sample_latents(key_sphere, shape, worlds.latent.shape[-1]), of_motion)
+    hold = jax.random.randint(key_hold, shape, settings.hold_min, settings.hold_max + 1)
+    return worlds.replace(
+        latent=jnp.where(due[:, None], fresh, worlds.latent),
+        free=jnp.where(due, free, worlds.free),
+        hold=jnp.where(due, jnp.where(worlds.follows, LATENT_STEPS, hold), worlds.hold),
+    )
+
+
+@struct.dataclass
+class Outcome:
+    """How a control step ended, `[W]` bool each."""
+
+    terminated: jax.Array
+    truncated: jax.Array
+    recovering: jax.Array
+    broken: jax.Array
+
+
+def finish_step(
+    key: PRNGKey,
+    env: HumanoidEnv,
+    reference: Reference,
+    worlds: Worlds,
+    after: HumanoidState,
+    settings: StartSettings,
+) -> tuple[Worlds, Outcome]:
+    """Advance clocks and references after physics; decide who has failed, who is out of time, who may recover."""
+    row = jnp.where(worlds.follows, worlds.row + 1, worlds.row)
+    clip_over = worlds.follows & (row >= reference.last[worlds.row])
+    row = jnp.minimum(row, reference.last[worlds.row])
+    broken = env.is_broken(after)
+    lost = worlds.follows & (
+        tracking_error(after.bodies, reference.bodies(env.character, row)) > settings.max_tracking_error
+    )
+    fallen = ~worlds.follows & env.has_fallen(after.bodies)
+    grace = jnp.maximum(worlds.grace - 1, 0)
+    # A fall becomes a recovery episode with some probability: no reset for a while, so getting up is learned.
+    forgiven = fallen & (worlds.grace == 0) & jax.random.bernoulli(key, settings.recovery_share, fallen.shape)
+    grace = jnp.where(forgiven, settings.recovery_steps, grace)
+    terminated = broken | lost | (fallen & (grace == 0))
+    age = worlds.age + 1
+    truncated = ~terminated & (clip_over | (age >= settings.episode_steps))
+    moved = worlds.replace(humanoid=after, row=row, age=age, grace=grace, hold=worlds.hold - 1)
+    return moved, Outcome(terminated=terminated, truncated=truncated, recovering=grace > 0, broken=broken)
+
+
+def select(mask: jax.Array, a, b):
+    """Per world: `a` where `mask [W]`, else `b`, over a whole pytree."""
+    return jax.tree.map(lambda x, y: jnp.where(mask.reshape(mask.shape + (1,) * (x.ndim - 1)), x, y), a, b)
+
+
+def drop_fall_states(key: PRNGKey, env: HumanoidEnv, num_states: int, settle_steps: int = 75) -> HumanoidState:
+    """Characters dropped limp from random heights and orientations and left to settle for 2.5 s (ASE, section 6.2)."""
+    key_rot, key_height, key_joints = jax.random.split(key, 3)
+    character = env.character
+    quat = jax.random.normal(key_rot, (num_states, 4))
+    height = jax.random.uniform(key_height, (num_states, 1), minval=0.3, maxval=1.0)
+    part = jax.random.uniform(key_joints, (num_states, character.action_dim), minval=0.25, maxval=0.75)
+    joints = jnp.asarray(character.joint_low) * (1 - part) + jnp.asarray(character.joint_high) * part
+    xy = jnp.zeros((num_states, 2))
+    qpos = jnp.concatenate([xy, height, quat / jnp.linalg.norm(quat, axis=-1, keepdims=True), joints], axis=-1)
+    state = env.place(qpos, jnp.zeros((num_states, 34)))
+    hold = jnp.clip(jnp.asarray(character.action_for(joints)), -1, 1)
+    state = jax.lax.fori_loop(0, settle_steps, lambda _, s: env.advance(s, hold), state)
+    bad = env.is_broken(state)
+    return select(bad, env.place_default((num_states,)), state)

@@ -1,0 +1,136 @@
+"""Low-level controller (ASE). Lab book: docs/pretraining.md.
+
+python tools/train_low_level.py --config configs/low_level.py --workdir runs/low_level        # 2 cores, hours
+python tools/train_low_level.py --config configs/low_level.py:quicktest --workdir runs/quick  # seconds
+python tools/train_low_level.py --config configs/low_level.py:ase --workdir runs/ase          # as published; a GPU
+"""
+
+from ml_collections import ConfigDict
+
+
+def get_config(variant: str = "") -> ConfigDict:
+    """Variants: "" (2 CPU cores), "quicktest" (a smoke test), "ase" (the published sizes)."""
+    config = ConfigDict()
+    config.seed = 0
+    config.motions = ("builtin",)  # "builtin" and/or folders of .npz clips
+    config.motion_shares = (1.0,)  # how often each source is drawn
+    config.category_weights = ConfigDict(
+        {"breakdance": 0.1, "acrobatics": 0.1, "weapon": 0.3, "roll": 0.3, "crawl": 0.3}
+    )
+    config.backend = "native"
+    config.total_samples = 100_000_000
+    config.save_every_seconds = 300.0
+    config.log_every_updates = 5
+    config.fall_height = 0.3
+
+    config.start = ConfigDict(
+        dict(
+            episode_steps=300,
+            hold_min=5,
+            hold_max=150,
+            motion_latent_share=0.5,
+            default_share=0.4,
+            fall_share=0.1,
+            num_fall_states=256,
+            recovery_share=0.2,
+            recovery_steps=60,
+            max_tracking_error=0.35,
+        )
+    )
+    config.networks = ConfigDict(
+        dict(
+            latent_dim=32,
+            num_frames=5,
+            actor=(512, 256),
+            style=(),
+            critic=(256, 128),
+            discriminator=(256, 128),
+            encoder=(256, 128),
+        )
+    )
+    config.reward = ConfigDict(
+        dict(style=0.5, discovery=0.5, tracking=1.0, tracking_fade=(1e9, 2e9), follow_share=(0.7, 0.0))
+    )
+    config.learner = ConfigDict(
+        dict(
+            num_worlds=512,
+            horizon=32,
+            discount=0.97,
+            gae_lambda=0.95,
+            ratio_epsilon=0.2,
+            sigma=0.055,  # exp(-2.9)
+            epochs=3,
+            minibatch=2048,
+            actor_lr=1e-4,
+            critic_lr=3e-4,
+            disc_lr=1e-4,
+            encoder_lr=1e-4,
+            bounds=10.0,
+            diversity=0.01,
+            grad_penalty=5.0,
+            logit_regularization=0.01,
+            disc_weight_decay=1e-4,
+            disc_steps=4,
+            disc_batch=1024,
+            replay=100_000,
+            replay_insert=1024,
+            uniformity=0.1,
+            max_grad_norm=1.0,
+        )
+    )
+    config.warm_start = ConfigDict(dict(encoder_steps=1500, clone_steps=6000, batch=1024, lr=1e-3, noise=0.1))
+
+    if variant == "quicktest":
+        config.total_samples = 3 * 16 * 10
+        config.log_every_updates = 1
+        config.networks.update(dict(latent_dim=8, actor=(32,), critic=(32,), discriminator=(32,), encoder=(32,)))
+        config.start.num_fall_states = 8
+        config.learner.update(
+            dict(
+                num_worlds=16,
+                horizon=10,
+                epochs=1,
+                minibatch=80,
+                disc_steps=1,
+                disc_batch=32,
+                replay=256,
+                replay_insert=32,
+            )
+        )
+        config.warm_start.update(dict(encoder_steps=5, clone_steps=5, batch=32))
+    elif variant == "ase":
+        config.total_samples = 10_000_000_000
+        config.networks.update(
+            dict(
+                latent_dim=64,
+                num_frames=10,
+                actor=(1024, 1024, 512),
+                style=(512, 256, 64),
+                critic=(1024, 1024, 512),
+                discriminator=(1024, 1024, 512),
+                encoder=(1024, 1024, 512),
+            )
+        )
+        config.reward.update(dict(tracking=0.0, follow_share=(0.0, 0.0)))
+        config.start.update(dict(hold_min=1, motion_latent_share=0.0))
+        config.learner.update(
+            dict(
+                num_worlds=4096,
+                discount=0.99,
+                epochs=6,
+                minibatch=16384,
+                actor_lr=2e-5,
+                critic_lr=5e-5,
+                disc_lr=5e-5,
+                encoder_lr=5e-5,
+                disc_steps=48,
+                disc_batch=8192,
+                replay=200_000,
+                replay_insert=4096,
+                uniformity=0.0,
+            )
+        )
+        config.warm_start.update(dict(encoder_steps=0, clone_steps=0))
+    elif variant:
+        raise ValueError(f"configs/low_level.py has the variants '', 'quicktest' and 'ase', not {variant!r}")
+    return config.lock()
