@@ -1,0 +1,55 @@
+"""The skill zoo: trained skills as immutable, hashed, pickle-free files.
+
+import skill_zoo
+
+skill = skill_zoo.load("humanoid/wave-right-hand")
+for entry in skill_zoo.list_skills(query="wave"):
+    print(entry)
+"""
+
+from skill_zoo.archive import export_archive, import_archive
+from skill_zoo.check import Report, verify
+from skill_zoo.codecs import tensors_from_bytes, tensors_to_bytes
+from skill_zoo.errors import (
+    CorruptArtifact,
+    IdTaken,
+    InterfaceMismatch,
+    InvalidId,
+    SkillNotFound,
+    SkillZooError,
+    UnsupportedFormat,
+    ZooIOError,
+)
+from skill_zoo.ids import SkillId, slug
+from skill_zoo.manifest import Manifest
+from skill_zoo.search import CACHE, PACKAGED, Entry
+from skill_zoo.zoo import describe, list_skills, load, load_low_level, read_file, save
+
+__all__ = [
+    "CACHE",
+    "PACKAGED",
+    "CorruptArtifact",
+    "Entry",
+    "IdTaken",
+    "InterfaceMismatch",
+    "InvalidId",
+    "Manifest",
+    "Report",
+    "SkillId",
+    "SkillNotFound",
+    "SkillZooError",
+    "UnsupportedFormat",
+    "ZooIOError",
+    "describe",
+    "export_archive",
+    "import_archive",
+    "list_skills",
+    "load",
+    "load_low_level",
+    "read_file",
+    "save",
+    "slug",
+    "tensors_from_bytes",
+    "tensors_to_bytes",
+    "verify",
+]

@@ -1,0 +1,84 @@
+"""Ids: `character/name-vN`. The only way from a text to a path of the zoo leads through `SkillId.parse`."""
+
+import difflib
+import hashlib
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Self
+
+from skill_zoo.errors import InvalidId
+
+_WORD = r"[a-z0-9]+(?:-[a-z0-9]+)*"
+_ID = re.compile(rf"(?P<character>{_WORD})/(?P<name>{_WORD}?)(?:-v(?P<version>[1-9][0-9]{{0,5}}))?", re.ASCII)
+_NAME = re.compile(_WORD, re.ASCII)
+_VERSIONED = re.compile(r".*-v[0-9]+", re.ASCII)
+_LONGEST = 64
+_SLUG_LENGTH = 54
+
+
+@dataclass(frozen=True, order=True)
+class SkillId:
+    """`version` is None for "the newest"."""
+
+    character: str
+    name: str
+    version: int | None = None
+
+    @classmethod
+    def parse(cls, text: "str | SkillId") -> Self:
+        """`InvalidId` unless `text` is `character/name` or `character/name-vN`, exactly."""
+        text = str(text)
+        if len(text) > 3 * _LONGEST:
+            raise InvalidId(text, "too long")
+        match = _ID.fullmatch(text)
+        if match is None:
+            raise InvalidId(text)
+        check_name(match["character"])
+        check_name(match["name"])
+        return cls(match["character"], match["name"], int(match["version"]) if match["version"] else None)
+
+    @property
+    def unversioned(self) -> Self:
+        return replace(self, version=None)
+
+    def at(self, version: int) -> Self:
+        return replace(self, version=version)
+
+    def __str__(self) -> str:
+        return f"{self.character}/{self.name}" + (f"-v{self.version}" if self.version else "")
+
+
+def check_name(name: str) -> str:
+    """A character or entry name; the zoo alone hands out versions, so a name does not end in one."""
+    if not isinstance(name, str) or len(name) > _LONGEST or _NAME.fullmatch(name) is None:
+        raise InvalidId(name, f"a name has 1 to {_LONGEST} lower-case letters, digits and single dashes")
+    if _VERSIONED.fullmatch(name):
+        raise InvalidId(name, "a name does not end in -vN: the zoo gives the version")
+    return name
+
+
+def slug(instruction: str) -> str:
+    """The id form of an instruction: "Wave your right hand!" -> "wave-your-right-hand".
+
+    Where that loses something (a cut, other scripts, a name that reads like a version) eight hex digits of the text's
+    sha256 keep different instructions apart.
+    """
+    ascii_text = unicodedata.normalize("NFKD", instruction).encode("ascii", "ignore").decode()
+    words = "-".join(re.findall(r"[a-z0-9]+", ascii_text.lower()))
+    short = (
+        words if len(words) <= _SLUG_LENGTH else words[: _SLUG_LENGTH + 1].rsplit("-", 1)[0][:_SLUG_LENGTH].rstrip("-")
+    )
+    if short == words and words and instruction.isascii() and not _VERSIONED.fullmatch(words):
+        return words
+    tag = hashlib.sha256(instruction.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{short}-{tag}" if short else f"instruction-{tag}"
+
+
+def nearest(text: str, known: Iterable[str]) -> list[str]:
+    """Up to three known ids that resemble `text`, best first; a bare name is compared with names."""
+    known = list(dict.fromkeys(known))
+    text = str(text)[: 3 * _LONGEST].lower()
+    by_name = {k.split("/", 1)[1] if "/" not in text else k: k for k in known}
+    return [by_name[match] for match in difflib.get_close_matches(text, list(by_name), n=3, cutoff=0.5)]

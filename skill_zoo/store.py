@@ -1,0 +1,268 @@
+"""Bytes on disk: blobs named by their sha256, immutable versions, aliases. Knows nothing of skills.
+
+    <root>/blobs/sha256/ab/abcdef...                  content-addressed, shared between entries
+    <root>/entries/<character>/<name>/vN/manifest.json    one immutable version: present means complete
+    <root>/aliases.json                               name -> newest version, replaced atomically
+    <root>/.tmp/                                      what a killed writer leaves; never read
+
+Commit: write to a private file, fsync -> rename to its blob -> manifest to a private file, fsync -> fsync the blob
+folders -> hard-link the manifest to `vN/manifest.json`, which exactly one writer can do -> fsync the folders -> replace
+the aliases. No step needs a lock, and a crash between any two leaves the old state or the new one.
+"""
+
+import contextlib
+import hashlib
+import os
+import re
+import secrets
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from skill_zoo.errors import CorruptArtifact, IdTaken, InvalidId, SkillNotFound, ZooIOError
+from skill_zoo.ids import SkillId
+from skill_zoo.manifest import MAX_FILE_BYTES, MAX_MANIFEST_BYTES, FileRef, canonical_json, strict_json
+
+_VERSION = re.compile(r"v([1-9][0-9]{0,5})", re.ASCII)
+_MAX_ALIAS_BYTES = 16 << 20
+_READ = os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+_FOLDER = _READ | getattr(os, "O_DIRECTORY", 0)
+
+
+@dataclass(frozen=True)
+class Store:
+    """One zoo folder. Reading creates nothing; only `publish` and `commit` write."""
+
+    root: Path
+
+    # Reading
+
+    def names(self) -> list[SkillId]:
+        """Every entry that has at least one committed version, sorted, unversioned."""
+        found = []
+        for character in self._folders("entries"):
+            for name in self._folders("entries", character):
+                with contextlib.suppress(InvalidId):  # not made by a zoo
+                    skill_id = SkillId.parse(f"{character}/{name}")
+                    if skill_id.version is None and self.versions(skill_id):
+                        found.append(skill_id)
+        return sorted(found)
+
+    def versions(self, skill_id: SkillId) -> list[int]:
+        """Committed versions, ascending."""
+        folders = self._folders("entries", skill_id.character, skill_id.name)
+        numbers = sorted(int(match[1]) for folder in folders if (match := _VERSION.fullmatch(folder)))
+        return [n for n in numbers if os.path.lexists(self.root.joinpath(*manifest_parts(skill_id.at(n))))]
+
+    def resolve(self, skill_id: SkillId) -> SkillId | None:
+        """The id with its version, the newest where none is asked; None if this root does not hold it.
+
+        The entries are the truth. An alias behind them (a writer died before replacing it, or somebody set it back) is
+        not followed; an alias ahead of them means that a published version has vanished.
+        """
+        if skill_id.version is not None:
+            return skill_id if skill_id.version in self.versions(skill_id) else None
+        alias = self.aliases().get(str(skill_id), 0)  # before the listing, which can then only be newer
+        newest = max(self.versions(skill_id), default=0)
+        if alias > newest:
+            raise CorruptArtifact(
+                f"{skill_id} in {self.root}", f"version {alias}, named by aliases.json", f"version {newest}"
+            )
+        return skill_id.at(newest) if newest else None
+
+    def read_manifest(self, skill_id: SkillId) -> bytes:
+        """The bytes of a manifest, at most `MAX_MANIFEST_BYTES`."""
+        data = self._read(manifest_parts(skill_id), MAX_MANIFEST_BYTES)
+        if data is None:
+            raise SkillNotFound(skill_id, [self.root])
+        return data
+
+    def read_blob(self, ref: FileRef, what: object) -> bytes:
+        """A blob, its size checked before it is read and its sha256 after."""
+        data = self._read(blob_parts(ref.sha256), MAX_FILE_BYTES, exact_size=ref.size)
+        if data is None:
+            raise CorruptArtifact(what, f"the blob {ref.sha256} in {self.root}", "no such file")
+        actual = hashlib.sha256(data).hexdigest()
+        if actual != ref.sha256:
+            raise CorruptArtifact(what, f"sha256 {ref.sha256}", actual)
+        return data
+
+    def aliases(self) -> dict[str, int]:
+        """Name -> newest version as last recorded; a cache of the entries."""
+        data = self._read(("aliases.json",), _MAX_ALIAS_BYTES)
+        if data is None:
+            return {}
+        aliases = strict_json(data, self.root / "aliases.json")
+        try:
+            if all(type(v) is int and SkillId.parse(f"{name}-v{v}").version == v for name, v in aliases.items()):
+                return aliases
+        except (AttributeError, InvalidId):
+            pass
+        raise CorruptArtifact(self.root / "aliases.json", "{name: version} (it may be deleted)", "something else")
+
+    # Writing
+
+    def publish(
+        self, skill_id: SkillId, files: Mapping[str, bytes], manifest: Callable[[SkillId, dict[str, FileRef]], bytes]
+    ) -> SkillId:
+        """Publish `files` as the next version of an unversioned id; `manifest(id, refs)` gives the manifest's bytes."""
+        with self._writing():
+            refs = {name: self._put_blob(data) for name, data in sorted(files.items())}
+            version = 1 + max(self.aliases().get(str(skill_id), 0), max(self.versions(skill_id), default=0))
+            while not self._link_manifest(skill_id.at(version), manifest(skill_id.at(version), refs)):
+                version += 1
+            self._record_aliases()
+        return skill_id.at(version)
+
+    def commit(self, skill_id: SkillId, files: Mapping[str, bytes], manifest: bytes) -> None:
+        """Publish an exact version, as imports do. The same again changes nothing; other content is `IdTaken`."""
+        with self._writing():
+            for data in files.values():
+                self._put_blob(data)
+            if not self._link_manifest(skill_id, manifest):
+                self.check_free(skill_id, manifest)
+            self._record_aliases()
+
+    def check_free(self, skill_id: SkillId, manifest: bytes) -> None:
+        """`IdTaken` if the version exists with other content."""
+        if skill_id.version in self.versions(skill_id) and self.read_manifest(skill_id) != manifest:
+            raise IdTaken(skill_id, self.root)
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise ZooIOError("publish to", error.filename or self.root, error) from error
+
+    def _put_blob(self, data: bytes) -> FileRef:
+        ref = FileRef.of(data)
+        *folder, name = blob_parts(ref.sha256)
+        # Always written anew: this also heals a blob that was there but damaged.
+        with self._private_file(data) as private:
+            target = self._make_folder(*folder)
+            private.replace(target / name)
+        self._sync_folders(*folder)
+        return ref
+
+    def _link_manifest(self, skill_id: SkillId, data: bytes) -> bool:
+        """The one step that makes a version visible; False if another writer has taken it."""
+        *folder, name = manifest_parts(skill_id)
+        with self._private_file(data) as private:
+            target = self._make_folder(*folder)
+            try:
+                os.link(private, target / name, follow_symlinks=False)
+            except FileExistsError:
+                # A network file system may repeat a request that had succeeded: then the link is ours after all.
+                if os.stat(private).st_nlink != 2:  # noqa: PTH116
+                    return False
+            self._sync_folders(*folder)
+        return True
+
+    def _record_aliases(self) -> None:
+        """Write the newest versions until a listing agrees: the last of any number of writers leaves them right."""
+        while True:
+            aliases = self.aliases()
+            newest = {str(name): self.versions(name)[-1] for name in self.names()}
+            wanted = {name: max(newest.get(name, 0), aliases.get(name, 0)) for name in newest | aliases}
+            if wanted == aliases:
+                return
+            with self._private_file(canonical_json(wanted)) as private:
+                private.replace(self.root / "aliases.json")
+            self._sync_folders()
+
+    @contextlib.contextmanager
+    def _private_file(self, data: bytes) -> Iterator[Path]:
+        """A synced file that no reader looks at, removed at the end if it has not become something else."""
+        path = self._make_folder(".tmp") / f"{os.getpid()}-{secrets.token_hex(8)}"
+        try:
+            descriptor = os.open(path, _CREATE, 0o644)
+            try:
+                view = memoryview(data)
+                while view:
+                    view = view[os.write(descriptor, view) :]
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            yield path
+        finally:
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+    def _make_folder(self, *parts: str) -> Path:
+        """A real folder below the root, made if need be; a symlink on the way is refused."""
+        folder = self.root
+        folder.mkdir(parents=True, exist_ok=True)
+        for part in parts:
+            folder = folder / part
+            with contextlib.suppress(FileExistsError):
+                folder.mkdir()
+            if not stat.S_ISDIR(folder.lstat().st_mode):
+                raise CorruptArtifact(folder, "a folder", "a link or a file")
+        return folder
+
+    def _sync_folders(self, *parts: str) -> None:
+        """fsync a folder and all above it up to the root, deepest first: another writer may have made them just now."""
+        for depth in range(len(parts), -1, -1):
+            descriptor = os.open(self.root.joinpath(*parts[:depth]), os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+    # Both
+
+    def _folders(self, *parts: str) -> list[str]:
+        try:
+            with os.scandir(self.root.joinpath(*parts)) as found:
+                return sorted(entry.name for entry in found if entry.is_dir(follow_symlinks=False))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise ZooIOError("list", self.root.joinpath(*parts), error) from error
+
+    def _read(self, parts: tuple[str, ...], limit: int, exact_size: int | None = None) -> bytes | None:
+        """A regular file below the root, reached through real folders only; None if there is none."""
+        path = self.root.joinpath(*parts)
+        try:
+            with contextlib.ExitStack() as stack:
+                descriptor = os.open(self.root, os.O_RDONLY | os.O_CLOEXEC)
+                stack.callback(os.close, descriptor)
+                for depth, part in enumerate(parts, start=1):
+                    flags = _READ if depth == len(parts) else _FOLDER
+                    descriptor = os.open(part, flags, dir_fd=descriptor)
+                    stack.callback(os.close, descriptor)
+                status = os.fstat(descriptor)
+                if not stat.S_ISREG(status.st_mode):
+                    raise CorruptArtifact(path, "a regular file", "something else")
+                if status.st_size > limit or (exact_size is not None and status.st_size != exact_size):
+                    expected = f"at most {limit} bytes" if exact_size is None else f"{exact_size} bytes"
+                    raise CorruptArtifact(path, expected, f"{status.st_size} bytes")
+                return _read_all(descriptor, status.st_size)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            if any(self.root.joinpath(*parts[: n + 1]).is_symlink() for n in range(len(parts))):
+                raise CorruptArtifact(path, "files and folders of its own", "a symbolic link") from error
+            raise ZooIOError("read", path, error) from error
+
+
+def manifest_parts(skill_id: SkillId) -> tuple[str, ...]:
+    """Where a version's manifest lies below the root."""
+    return "entries", skill_id.character, skill_id.name, f"v{skill_id.version}", "manifest.json"
+
+
+def blob_parts(sha256: str) -> tuple[str, ...]:
+    """Where a blob lies below the root."""
+    return "blobs", "sha256", sha256[:2], sha256
+
+
+def _read_all(descriptor: int, size: int) -> bytes:
+    """Up to `size` bytes; a file that shrinks meanwhile gives fewer, which its sha256 then shows."""
+    chunks = []
+    while size > 0 and (chunk := os.read(descriptor, min(size, 1 << 24))):
+        chunks.append(chunk)
+        size -= len(chunk)
+    return b"".join(chunks)

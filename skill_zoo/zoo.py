@@ -1,0 +1,220 @@
+"""The zoo by name: `save`, `load`, `list_skills`, `describe`, `verify`."""
+
+import datetime
+import difflib
+import re
+import weakref
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from anyskill_brax import __version__
+from skill_zoo import codecs
+from skill_zoo.errors import InterfaceMismatch, SkillNotFound, SkillZooError
+from skill_zoo.ids import SkillId, check_name
+from skill_zoo.manifest import KINDS, STEERING_KINDS, WEIGHTS, FileRef, LowLevelRef, Manifest, check_file_name, plain
+from skill_zoo.search import (
+    Entry,
+    Folder,
+    Id,
+    controller_roots,
+    controller_with,
+    entries,
+    entry_roots,
+    find,
+    pinned_controller,
+    save_target,
+)
+from skill_zoo.store import Store
+
+_controllers: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
+"""Low-level controllers in memory, by the sha256 of their weights: a thousand skills share one."""
+
+
+class TextEncoder(Protocol):
+    """What `list_skills` needs to search by meaning; every reward model is one."""
+
+    def embed_text(self, texts: list[str]) -> np.ndarray:
+        """K texts -> `[K, D]` unit rows."""
+        ...
+
+
+def save(
+    obj: Any,
+    name: str,
+    *,
+    character: str = "humanoid",
+    zoo: Folder | None = None,
+    instruction: str | None = None,
+    low_level: Id | None = None,
+    metrics: Mapping[str, Any] | None = None,
+    config: Any = None,
+    motions: Mapping[str, str] | None = None,
+    files: Mapping[str, bytes] | None = None,
+    created: datetime.datetime | None = None,
+) -> SkillId:
+    """Publish an object as the next version of `character/name` and return its id.
+
+    `zoo` is the folder to publish to, by default the first of `SKILL_ZOO_PATH`. A `MultiSkillPolicy` names its
+    published `low_level`; a `Skill` brings its controller, which must have been published too and is found by its
+    sha256. `motions` maps each motion behind the weights to its licence. `files` ride along: preview.gif, card.md, ...
+    `created` (now by default) makes a publish reproducible.
+    """
+    target = save_target(zoo)
+    skill_id = SkillId(check_name(character), check_name(name))
+    kind = codecs.kind_of(obj)
+    if WEIGHTS in (files or {}):
+        raise SkillZooError(f"{WEIGHTS} is written by save; give the other file another name")
+    contents = {check_file_name(file): bytes(data) for file, data in (files or {}).items()} | {
+        WEIGHTS: codecs.encode(obj)
+    }
+    controller, pin = (obj if kind == "low_level" else None), None
+    if kind in STEERING_KINDS:
+        entry = _controller_to_pin(obj, low_level, controller_roots(target))
+        controller, pin = _load_controller(entry), LowLevelRef(entry.id, entry.manifest.weights.sha256)
+    interface = {} if controller is None else codecs.interface_of(controller, character)
+    codecs.decode(contents[WEIGHTS], kind, f"the {kind} to be saved", controller, pin)
+    moment = (created or datetime.datetime.now(datetime.UTC)).astimezone(datetime.UTC)
+
+    def manifest(version: SkillId, refs: Mapping[str, FileRef]) -> bytes:
+        return Manifest(
+            id=version,
+            kind=kind,
+            files=refs,
+            code_version=f"anyskill-brax {__version__}",
+            created=moment.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            instruction=getattr(obj, "instruction", "") if instruction is None else instruction,
+            low_level=pin,
+            interface=interface,
+            metrics=plain(metrics or {}),
+            config=plain(config or {}),
+            motions=plain(motions or {}),
+        ).to_bytes()
+
+    # Once for nothing: whatever is wrong with the manifest shows before a byte is written.
+    manifest(skill_id.at(1), {file: FileRef.of(data) for file, data in contents.items()})
+    return Store(target).publish(skill_id, contents, manifest)
+
+
+def load(id: Id, zoo: Folder | None = None) -> Any:
+    """The object behind an id: a `LowLevelController`, `Skill`, `MultiSkillPolicy` or reward model.
+
+    `humanoid/wave-right-hand` means its newest version. Every byte is verified; equal low-level controllers are shared.
+    """
+    return load_entry(find(id, zoo), controller_roots(zoo))
+
+
+def load_low_level(id: Id, zoo: Folder | None = None) -> Any:
+    """The controller that a skill or multi-skill policy pins (one object for all that pin it)."""
+    return _load_controller(pinned_controller(find(id, zoo).manifest, controller_roots(zoo)))
+
+
+def describe(id: Id, zoo: Folder | None = None) -> Manifest:
+    """The manifest behind an id."""
+    return find(id, zoo).manifest
+
+
+def read_file(id: Id, name: str, zoo: Folder | None = None) -> bytes:
+    """One file of an entry (`describe(id).files` names them), verified."""
+    return find(id, zoo).read(name)
+
+
+def list_skills(
+    character: str | None = None,
+    kind: str | None = None,
+    query: str | None = None,
+    zoo: Folder | None = None,
+    *,
+    encoder: TextEncoder | None = None,
+    all_versions: bool = False,
+) -> list[Entry]:
+    """The newest version (or all) of every entry, sorted by id; with a `query`, best match first.
+
+    Without an `encoder`, entries are kept where half the words of the query resemble words of the name or instruction.
+    With one (a reward model), all are ranked by the cosine between query and instruction.
+    """
+    if kind is not None and kind not in KINDS:
+        raise SkillZooError(f"no kind {kind!r:.80}; there are {', '.join(KINDS)}")
+    kept = [e for e in entries(entry_roots(zoo), all_versions) if kind in (None, e.kind)]
+    kept = sorted((e for e in kept if character in (None, e.id.character)), key=lambda e: e.id)
+    if query is None or not kept:
+        return kept
+    if encoder is None:
+        scores = np.array([_word_score(query, entry) for entry in kept])
+    else:
+        rows = encoder.embed_text([query, *(e.instruction or e.id.name.replace("-", " ") for e in kept)])
+        scores = rows[1:] @ rows[0]
+    order = np.argsort(-scores, kind="stable")
+    return [kept[i] for i in order if encoder is not None or scores[i] >= 0.5]
+
+
+def decode_entry(manifest: Manifest, weights: bytes, controller: Any = None) -> Any:
+    """The object of a manifest and its verified weights; kinds that steer get their controller."""
+    if manifest.kind != "reward_model":
+        codecs.check_interface(manifest.interface, manifest.id.character, manifest.id)
+    return codecs.decode(weights, manifest.kind, f"{WEIGHTS} of {manifest.id}", controller, manifest.low_level)
+
+
+def check_pin(manifest: Manifest, controller: Manifest) -> None:
+    """`InterfaceMismatch` unless a skill and the controller under it state the same interface."""
+    if manifest.interface != controller.interface:
+        ours, theirs = dict(manifest.interface), dict(controller.interface)
+        raise InterfaceMismatch(f"{manifest.id} and its low-level controller {controller.id}", ours, theirs)
+
+
+def load_entry(entry: Entry, roots: list[Path]) -> Any:
+    """The object of an entry whose controller is looked for in `roots`."""
+    if entry.kind == "low_level":
+        return _load_controller(entry)
+    if entry.kind not in STEERING_KINDS:
+        return decode_entry(entry.manifest, entry.read(WEIGHTS))
+    controller = pinned_controller(entry.manifest, roots)
+    check_pin(entry.manifest, controller.manifest)
+    return decode_entry(entry.manifest, entry.read(WEIGHTS), _load_controller(controller))
+
+
+def _load_controller(entry: Entry) -> Any:
+    sha256 = entry.manifest.weights.sha256
+    controller = _controllers.get(sha256)
+    if controller is None:
+        controller = decode_entry(entry.manifest, entry.read(WEIGHTS))
+        _controllers[sha256] = controller
+    return controller
+
+
+def _controller_to_pin(obj: Any, low_level: Id | None, roots: list[Path]) -> Entry:
+    """The published controller that an object about to be saved stands on."""
+    carried = getattr(obj, "low_level", None)
+    sha256 = "" if carried is None else FileRef.of(codecs.encode(carried)).sha256
+    if low_level is not None:
+        home = next((root for root in roots if Store(root).resolve(SkillId.parse(low_level))), None)
+        entry = find(low_level, home)
+    elif not sha256:
+        raise SkillZooError(f"a {type(obj).__name__} is saved with low_level=<id of the controller it steers>")
+    else:
+        entry = controller_with(sha256, roots)
+        if entry is None:
+            advice = "Publish it first: skill_zoo.save(skill.low_level, 'low-level')."
+            raise SkillNotFound(f"the skill's low-level controller (sha256 {sha256})", roots, advice=advice)
+    if entry.kind != "low_level":
+        raise SkillZooError(f"{entry.id} is a {entry.kind}; a skill stands on a low_level")
+    if sha256 and sha256 != entry.manifest.weights.sha256:
+        raise InterfaceMismatch(f"the skill's controller and {entry.id}", sha256, entry.manifest.weights.sha256)
+    return entry
+
+
+def _word_score(query: str, entry: Entry) -> float:
+    """Mean over the words of `query` of how well the best word of the entry matches, in [0, 1]."""
+    words = _stems(query)
+    texts = _stems(f"{entry.instruction} {entry.id.name} {entry.kind}")
+    matches = [
+        max((difflib.SequenceMatcher(None, word, text).ratio() for text in texts), default=0.0) for word in words
+    ]
+    return sum(match for match in matches if match > 0.75) / max(len(words), 1)
+
+
+def _stems(text: str) -> list[str]:
+    """Words without their commonest English endings: wave, waves, waved and waving are one."""
+    return [re.sub(r"(?<=\w{3})(ing|ed|es|e|s)$", "", word) for word in re.findall(r"\w+", text.lower())]
