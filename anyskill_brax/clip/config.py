@@ -1,0 +1,131 @@
+"""What a Hugging Face CLIP folder says of itself: config.json and preprocessor_config.json -> `ClipConfig`.
+
+Absent fields take the values that transformers gives them; the format relies on that.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from anyskill_brax.clip.model import ACTIVATIONS, ClipConfig, TowerConfig
+from anyskill_brax.types import UserError
+
+TEXT_DEFAULTS = {
+    "hidden_size": 512,
+    "intermediate_size": 2048,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 8,
+    "max_position_embeddings": 77,
+    "vocab_size": 49408,
+    "eos_token_id": 49407,
+}
+VISION_DEFAULTS = {
+    "hidden_size": 768,
+    "intermediate_size": 3072,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "image_size": 224,
+    "patch_size": 32,
+}
+IMAGE_MEAN = (0.48145466, 0.4578275, 0.40821073)
+IMAGE_STD = (0.26862954, 0.26130258, 0.27577711)
+RESAMPLE = {0: "nearest", 1: "lanczos3", 2: "linear", 3: "cubic"}  # PIL's numbers, `jax.image.resize`'s names
+
+
+class ClipFolderError(UserError):
+    """A folder that is not a whole, readable CLIP checkpoint."""
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ClipFolderError(f"{file} is not readable JSON ({error}). Download the file again.") from error
+    if not isinstance(content, dict):
+        raise ClipFolderError(f"{file} holds a {type(content).__name__}, expected an object. Download the file again.")
+    return content
+
+
+def read_config(folder: Path) -> ClipConfig:
+    if not folder.is_dir():
+        raise ClipFolderError(
+            f"{folder} is not a folder. Expected a Hugging Face CLIP folder with config.json, model.safetensors, "
+            "vocab.json and merges.txt; give its path."
+        )
+    file = folder / "config.json"
+    if not file.is_file():
+        found = ", ".join(sorted(entry.name for entry in folder.iterdir())[:8]) or "nothing"
+        raise ClipFolderError(
+            f"{folder} has no config.json (found: {found}). Expected the Hugging Face layout of a CLIP model; an "
+            "open_clip checkpoint must be converted first."
+        )
+    raw = read_json(file)
+    if raw.get("model_type") != "clip":
+        raise ClipFolderError(
+            f"{file} describes a {raw.get('model_type', 'model without a model_type')!r}, expected 'clip' with both "
+            "towers. Choose a CLIP checkpoint, such as openai/clip-vit-base-patch32."
+        )
+    text, vision = TEXT_DEFAULTS | _section(raw, "text"), VISION_DEFAULTS | _section(raw, "vision")
+    try:
+        config = ClipConfig(
+            text=_tower(text),
+            vision=_tower(vision),
+            dim=_count({"projection_dim": 512} | raw, "projection_dim"),
+            vocab_size=_count(text, "vocab_size"),
+            context=_count(text, "max_position_embeddings"),
+            eos_token_id=_count(text, "eos_token_id"),
+            image_size=_count(vision, "image_size"),
+            patch_size=_count(vision, "patch_size"),
+            **_read_image_processing(folder),
+        )
+        if vision.get("num_channels", 3) != 3:
+            raise ValueError(f"num_channels {vision['num_channels']} instead of 3")
+        if config.image_size % config.patch_size:
+            raise ValueError(f"image_size {config.image_size} does not divide into patch_size {config.patch_size}")
+    except (TypeError, ValueError) as error:
+        raise ClipFolderError(
+            f"{file} is not of a CLIP that this project reads: {error}. Download it again, or choose another CLIP."
+        ) from error
+    return config
+
+
+def _count(raw: dict[str, Any], key: str) -> int:
+    if not isinstance(raw[key], int) or raw[key] < 1:
+        raise ValueError(f"{key} is {raw[key]!r}, expected a positive whole number")
+    return raw[key]
+
+
+def _section(raw: dict[str, Any], side: str) -> dict[str, Any]:
+    """One tower's fields. Files of 2022 carry `*_config_dict`, which transformers lets win as a whole."""
+    legacy = raw.get(f"{side}_config_dict")
+    return legacy if legacy is not None else raw.get(f"{side}_config") or {}
+
+
+def _tower(raw: dict[str, Any]) -> TowerConfig:
+    tower = TowerConfig(
+        width=_count(raw, "hidden_size"),
+        layers=_count(raw, "num_hidden_layers"),
+        heads=_count(raw, "num_attention_heads"),
+        mlp_width=_count(raw, "intermediate_size"),
+        activation=raw.get("hidden_act", "quick_gelu"),
+        norm_epsilon=float(raw.get("layer_norm_eps", 1e-5)),
+    )
+    if tower.activation not in ACTIVATIONS:
+        raise ValueError(f"hidden_act {tower.activation!r} is none of {', '.join(ACTIVATIONS)}")
+    if tower.width % tower.heads:
+        raise ValueError(f"hidden_size {tower.width} does not divide by num_attention_heads {tower.heads}")
+    return tower
+
+
+def _read_image_processing(folder: Path) -> dict[str, Any]:
+    """How the checkpoint wants its images; transformers 5 writes it inside processor_config.json."""
+    raw: dict[str, Any] = {}
+    if (folder / "preprocessor_config.json").is_file():
+        raw = read_json(folder / "preprocessor_config.json")
+    elif (folder / "processor_config.json").is_file():
+        raw = read_json(folder / "processor_config.json").get("image_processor", {})
+    raw = {"do_normalize": True, "image_mean": IMAGE_MEAN, "image_std": IMAGE_STD, "resample": 3} | raw
+    mean, std = (raw["image_mean"], raw["image_std"]) if raw["do_normalize"] else ((0.0,) * 3, (1.0,) * 3)
+    if len(mean) != 3 or len(std) != 3 or min(std) <= 0.0 or raw["resample"] not in RESAMPLE:
+        raise ValueError(f"its image processor has mean {mean}, std {std}, resample {raw['resample']}")
+    return {"image_mean": tuple(mean), "image_std": tuple(std), "resample": RESAMPLE[raw["resample"]]}

@@ -1,0 +1,65 @@
+"""Instructions -> token ids, with the tokenizer of a CLIP folder."""
+
+import functools
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from anyskill_brax.types import UserError
+
+LEGACY_EOS = 2  # what configurations written before mid-2023 claim, whatever the vocabulary says
+
+
+class Tokens(NamedTuple):
+    """K texts as the text tower takes them."""
+
+    ids: np.ndarray  # [K, S] int32
+    eos: np.ndarray  # [K] int32, where each text ends and is read out
+
+
+@functools.cache
+def load_tokenizer(folder: str) -> Any:
+    """The folder's `CLIPTokenizer`. Errors: `UserError` when its files are missing or damaged."""
+    path = Path(folder)
+    if not (path / "tokenizer.json").is_file() and not all(
+        (path / name).is_file() for name in ("vocab.json", "merges.txt")
+    ):
+        raise UserError(
+            f"{folder} has no tokenizer: expected vocab.json and merges.txt, or tokenizer.json. "
+            "Download them into the folder."
+        )
+    logging.getLogger("transformers").setLevel(logging.ERROR)  # its import remarks that torch is absent
+    from transformers import CLIPTokenizer  # slow to import, and only ever needed here
+
+    try:
+        return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+    except Exception as error:  # the Rust tokenizer raises bare Exception
+        raise UserError(f"The tokenizer files in {folder} are damaged ({error}). Download them again.") from error
+
+
+def encode(folder: str, texts: Sequence[str], context: int, eos_token_id: int) -> Tokens:
+    """K texts -> tokens, padded to the longest (rounded up to 8, so that few shapes are compiled).
+
+    `eos_token_id == 2` is the legacy form: the end is the largest id of the text, as OpenAI's code has it. Otherwise it
+    is the first occurrence of that id. Errors: `UserError` for a text of more than `context` tokens: it is not cut.
+    """
+    rows = [load_tokenizer(folder)(text)["input_ids"] for text in texts]
+    for text, row in zip(texts, rows, strict=True):
+        if len(row) > context:
+            raise UserError(
+                f"This CLIP reads {context} tokens and the instruction has {len(row)}; shorten it: {text!r}"
+            )
+        if eos_token_id != LEGACY_EOS and eos_token_id not in row:
+            raise UserError(
+                f"The tokenizer in {folder} ends a text with {row[-1]}, config.json with eos_token_id {eos_token_id}. "
+                "Take both files from one checkpoint."
+            )
+    eos = [int(np.argmax(row)) if eos_token_id == LEGACY_EOS else row.index(eos_token_id) for row in rows]
+    width = min(context, -(-max(map(len, rows), default=1) // 8) * 8)
+    ids = np.zeros((len(rows), width), np.int32)
+    for row, tokens in zip(ids, rows, strict=True):
+        row[: len(tokens)] = tokens
+    return Tokens(ids, np.array(eos, np.int32))

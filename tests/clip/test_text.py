@@ -1,0 +1,50 @@
+"""Tokens: where a text ends, and what is refused."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from make_golden import GOLDEN
+
+from anyskill_brax.clip.text import LEGACY_EOS, encode
+from anyskill_brax.types import UserError
+
+FOLDER, END = str(GOLDEN / "quick"), 524
+RAISE, TWO, ARMS, START = 520, 516, 514, 523  # ids in the golden vocabulary
+
+
+def test_words_become_ids_between_start_and_end():
+    tokens = encode(FOLDER, ["raise TWO  arms", ""], context=48, eos_token_id=END)
+    assert tokens.ids[0, :5].tolist() == [START, RAISE, TWO, ARMS, END]
+    assert tokens.ids[1, :2].tolist() == [START, END]
+    assert tokens.eos.tolist() == [4, 1]
+    assert tokens.ids.shape == (2, 8)
+
+
+def test_the_legacy_end_is_the_highest_id():
+    new = encode(FOLDER, ["raise two arms"], 48, END)
+    legacy = encode(FOLDER, ["raise two arms"], 48, LEGACY_EOS)
+    np.testing.assert_array_equal(legacy.eos, new.eos)
+
+
+def test_a_text_that_does_not_fit_is_refused_not_cut():
+    with pytest.raises(UserError, match="reads 48 tokens and the instruction has 62"):
+        encode(FOLDER, ["z " * 60], 48, END)
+
+
+def test_tokenizer_and_configuration_of_two_checkpoints():
+    with pytest.raises(UserError, match=r"ends a text with 524, config\.json with eos_token_id 49407"):
+        encode(FOLDER, ["run"], 48, 49407)
+
+
+def test_no_tokenizer(tmp_path: Path):
+    with pytest.raises(UserError, match=r"expected vocab\.json and merges\.txt"):
+        encode(str(tmp_path), ["run"], 48, END)
+
+
+def test_damaged_tokenizer(tmp_path: Path):
+    shutil.copy(GOLDEN / "quick" / "merges.txt", tmp_path)
+    (tmp_path / "vocab.json").write_text('{"a": ')
+    with pytest.raises(UserError, match="damaged"):
+        encode(str(tmp_path), ["run"], 48, END)
