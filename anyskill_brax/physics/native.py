@@ -1,5 +1,6 @@
 """MuJoCo's C engine on a thread pool, called from inside jitted code: the CPU's default backend."""
 
+import copy
 import functools
 import threading
 
@@ -15,7 +16,10 @@ class _Pool:
     """One `mujoco.batch.Batch` per number of worlds; JAX may call from several threads, a Batch serves one."""
 
     def __init__(self, model: mujoco.MjModel, num_threads: int):
-        self._model, self._num_threads = model, num_threads
+        # MuJoCo would put a diverged world back into its default pose without a word; the environment must see it.
+        self._model = copy.copy(model)
+        self._model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET
+        self._num_threads = num_threads
         self._batches: dict[int, mujoco.batch.Batch] = {}
         self._lock = threading.Lock()
 
@@ -32,6 +36,7 @@ class _Pool:
             batch.qacc_warmstart = warmstart.reshape(worlds, -1)
             batch.ctrl = ctrl.reshape(worlds, -1)
             batch.step(nstep=substeps)
+            batch.qvel[~np.isfinite(ctrl).all(-1).reshape(worlds)] = np.nan  # MuJoCo would have taken zeros for them
             return (
                 batch.qpos.astype(np.float32).reshape(*lead, -1),
                 batch.qvel.astype(np.float32).reshape(*lead, -1),
@@ -41,13 +46,22 @@ class _Pool:
 
 @functools.cache
 def _pool(model: mujoco.MjModel, num_threads: int) -> _Pool:
+    _silence_log()
     return _Pool(model, num_threads)
+
+
+def _silence_log() -> None:
+    """A diverged world is reported by `HumanoidEnv.is_broken`, not in MUJOCO_LOG.TXT of the working folder."""
+    config = mujoco.MjLogConfig.get()
+    config.logto_console = config.logto_file = False
+    config.set()
 
 
 def make_step_batch(model: mujoco.MjModel, substeps: int, num_threads: int = 0):
     """`step_batch(state, ctrl) -> state` over any leading axes; `num_threads` 0 takes every core.
 
-    Results are bit-identical at any thread count. Leading axes, `vmap`'s included, become one batch of worlds.
+    Results are bit-identical at any thread count. Leading axes, `vmap`'s included, become one batch of worlds. A world
+    that diverges comes back as NaN or absurdly fast; the others do not notice.
     """
     pool = _pool(model, num_threads)
 
