@@ -91,9 +91,9 @@ class MotionLibrary:
         return jnp.concatenate([qpos[..., :3], root_rot, qpos[..., 7:]], axis=-1), va + blend * (vb - va)
 
     def window(self, ids: jax.Array, t: jax.Array, num_frames: int, dt: float) -> tuple[jax.Array, jax.Array]:
-        """The N = `num_frames` poses that end at `t`, `dt` [s] apart, oldest first: `qpos [..., N, 35]`, `qvel [..., N, 34]`.
+        """The N = `num_frames` poses that end at `t`, `dt` [s] apart, oldest first.
 
-        Times before the motion's start repeat its first frame.
+        Returns `qpos [..., N, 35]`, `qvel [..., N, 34]`. Times before the motion's start repeat its first frame.
         """
         times = t[..., None] - dt * jnp.arange(num_frames - 1, -1, -1)
         return self.at(jnp.broadcast_to(ids[..., None], times.shape), times)
