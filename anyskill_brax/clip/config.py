@@ -65,8 +65,9 @@ def read_config(folder: Path) -> ClipConfig:
             f"{file} describes a {raw.get('model_type', 'model without a model_type')!r}, expected 'clip' with both "
             "towers. Choose a CLIP checkpoint, such as openai/clip-vit-base-patch32."
         )
-    text, vision = TEXT_DEFAULTS | _section(raw, "text"), VISION_DEFAULTS | _section(raw, "vision")
+    image = _read_image_processing(folder)
     try:
+        text, vision = TEXT_DEFAULTS | _section(raw, "text"), VISION_DEFAULTS | _section(raw, "vision")
         config = ClipConfig(
             text=_tower(text),
             vision=_tower(vision),
@@ -76,7 +77,7 @@ def read_config(folder: Path) -> ClipConfig:
             eos_token_id=_count(text, "eos_token_id"),
             image_size=_count(vision, "image_size"),
             patch_size=_count(vision, "patch_size"),
-            **_read_image_processing(folder),
+            **image,
         )
         if vision.get("num_channels", 3) != 3:
             raise ValueError(f"num_channels {vision['num_channels']} instead of 3")
@@ -98,7 +99,7 @@ def _count(raw: dict[str, Any], key: str) -> int:
 def _section(raw: dict[str, Any], side: str) -> dict[str, Any]:
     """One tower's fields. Files of 2022 carry `*_config_dict`, which transformers lets win as a whole."""
     legacy = raw.get(f"{side}_config_dict")
-    return legacy if legacy is not None else raw.get(f"{side}_config") or {}
+    return dict(legacy if legacy is not None else raw.get(f"{side}_config") or {})
 
 
 def _tower(raw: dict[str, Any]) -> TowerConfig:
@@ -119,13 +120,18 @@ def _tower(raw: dict[str, Any]) -> TowerConfig:
 
 def _read_image_processing(folder: Path) -> dict[str, Any]:
     """How the checkpoint wants its images; transformers 5 writes it inside processor_config.json."""
-    raw: dict[str, Any] = {}
-    if (folder / "preprocessor_config.json").is_file():
-        raw = read_json(folder / "preprocessor_config.json")
+    file, raw = folder / "preprocessor_config.json", {}
+    if file.is_file():
+        raw = read_json(file)
     elif (folder / "processor_config.json").is_file():
-        raw = read_json(folder / "processor_config.json").get("image_processor", {})
-    raw = {"do_normalize": True, "image_mean": IMAGE_MEAN, "image_std": IMAGE_STD, "resample": 3} | raw
-    mean, std = (raw["image_mean"], raw["image_std"]) if raw["do_normalize"] else ((0.0,) * 3, (1.0,) * 3)
-    if len(mean) != 3 or len(std) != 3 or min(std) <= 0.0 or raw["resample"] not in RESAMPLE:
-        raise ValueError(f"its image processor has mean {mean}, std {std}, resample {raw['resample']}")
-    return {"image_mean": tuple(mean), "image_std": tuple(std), "resample": RESAMPLE[raw["resample"]]}
+        file = folder / "processor_config.json"
+        raw = read_json(file).get("image_processor")
+    try:
+        raw = {"do_normalize": True, "image_mean": IMAGE_MEAN, "image_std": IMAGE_STD, "resample": 3} | dict(raw or {})
+        mean, std = (raw["image_mean"], raw["image_std"]) if raw["do_normalize"] else ((0.0,) * 3, (1.0,) * 3)
+        mean, std = tuple(map(float, mean)), tuple(map(float, std))
+        if len(mean) != 3 or len(std) != 3 or min(std) <= 0.0:
+            raise ValueError(f"mean {mean} and std {std} are not of three channels, or a std is not positive")
+        return {"image_mean": mean, "image_std": std, "resample": RESAMPLE[raw["resample"]]}
+    except (TypeError, ValueError, KeyError) as error:
+        raise ClipFolderError(f"{file} does not say how to prepare images: {error}. Download it again.") from error

@@ -10,9 +10,9 @@ from flax import struct
 
 from anyskill_brax.character.kinematics import BodyState
 from anyskill_brax.clip.model import ClipConfig, Dtype, TextTower, VisionTower
-from anyskill_brax.clip.reward import unit
 from anyskill_brax.clip.text import encode
 from anyskill_brax.clip.weights import folder_sha256, load_clip_folder
+from anyskill_brax.networks import unit
 from anyskill_brax.types import Params
 
 TEXTS_PER_BATCH = 64

@@ -13,6 +13,7 @@ import numpy as np
 from flax import struct
 
 from anyskill_brax.character.kinematics import BodyState
+from anyskill_brax.networks import unit
 from anyskill_brax.types import PRNGKey
 
 PROMPTS = (
@@ -49,11 +50,6 @@ class RewardModel(Protocol):
     def embed_poses(self, bodies: BodyState) -> jax.Array:
         """Bodies of W worlds -> `[W, D]` unit rows. Jit-friendly."""
         ...
-
-
-def unit(feature: jax.Array) -> jax.Array:
-    """`[..., D]` scaled to length 1."""
-    return feature / jnp.maximum(jnp.linalg.norm(feature, axis=-1, keepdims=True), 1e-12)
 
 
 def mean_feature(features: jax.Array) -> jax.Array:

@@ -31,7 +31,8 @@ def load_tokenizer(folder: str) -> Any:
             f"{folder} has no tokenizer: expected vocab.json and merges.txt, or tokenizer.json. "
             "Download them into the folder."
         )
-    logging.getLogger("transformers").setLevel(logging.ERROR)  # its import remarks that torch is absent
+    # Its import remarks that torch is absent; here torch is not wanted.
+    logging.getLogger("transformers").addFilter(lambda record: "PyTorch was not found" not in record.getMessage())
     from transformers import CLIPTokenizer  # slow to import, and only ever needed here
 
     try:

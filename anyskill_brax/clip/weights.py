@@ -56,12 +56,14 @@ def _weight_files(folder: Path) -> list[Path]:
             + (f"; found {', '.join(others)}, which is not read for safety" if others else "")
             + ". Download model.safetensors of this checkpoint into the folder."
         )
-    names = sorted({str(name) for name in read_json(index).get("weight_map", {}).values()})
+    weight_map = read_json(index).get("weight_map")
+    names = sorted({str(name) for name in weight_map.values()}) if isinstance(weight_map, dict) else []
     lost = [name for name in names if Path(name).name != name or not (folder / name).is_file()]
     if lost or not names:
         raise ClipFolderError(
-            f"{index} names {len(names)} shards and {', '.join(lost) or 'all'} are not in the folder. "
-            "Finish the download of every shard."
+            f"{index} names {len(names)} shards"
+            + (f", of which {', '.join(lost)} is not in the folder" if lost else "")
+            + ". Finish the download of the index and every shard."
         )
     return [folder / name for name in names]
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from make_golden import GOLDEN, MEAN, STD, TEXTS, VARIANTS, make_images, reference_features, write_checkpoint
+from clip.make_golden import GOLDEN, MEAN, STD, TEXTS, VARIANTS, make_images, reference_features, write_checkpoint
 from PIL import Image
 
 from anyskill_brax.clip.hf_clip import HfClip, prepare_images

@@ -7,6 +7,7 @@ import pytest
 
 from anyskill_brax.clip import reward
 from anyskill_brax.clip.reward import EarlyTermination, FeatureWindow, ScoreNormalizer
+from anyskill_brax.networks import unit
 
 X, Y, Z = jnp.eye(3)
 HALFWAY = (X + Y) / jnp.sqrt(2.0)
@@ -17,7 +18,7 @@ class Dictionary:
 
     def embed_text(self, texts):
         rows = [X * ("arms" in text) + Y * ("image" in text) + 1e-9 * Z for text in texts]
-        return np.asarray(reward.unit(jnp.stack(rows)))
+        return np.asarray(unit(jnp.stack(rows)))
 
 
 def test_prompts_are_distinct_and_keep_the_instruction():

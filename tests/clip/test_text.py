@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from make_golden import GOLDEN
+from clip.make_golden import GOLDEN
 
 from anyskill_brax.clip.text import LEGACY_EOS, encode
 from anyskill_brax.types import UserError

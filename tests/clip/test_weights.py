@@ -8,7 +8,7 @@ import jax
 import ml_dtypes
 import numpy as np
 import pytest
-from make_golden import GOLDEN
+from clip.make_golden import GOLDEN
 from safetensors.numpy import load_file, save_file
 
 from anyskill_brax.clip.config import IMAGE_MEAN, IMAGE_STD, ClipFolderError
@@ -77,6 +77,12 @@ def test_a_shard_is_missing(sharded: Path):
     assert "model-00002-of-00002.safetensors" in refused(sharded)
 
 
+@pytest.mark.parametrize("index", [{}, {"weight_map": []}, {"weight_map": {"a": 3}}])
+def test_an_index_that_names_no_shards(sharded: Path, index: dict):
+    (sharded / "model.safetensors.index.json").write_text(json.dumps(index))
+    assert "Finish the download of the index" in refused(sharded)
+
+
 def test_a_shard_outside_the_folder_is_not_opened(sharded: Path):
     outside = sharded.parent / "model.safetensors"
     shutil.copy(GOLDEN / "quick" / "model.safetensors", outside)
@@ -105,6 +111,12 @@ def test_fields_that_clip_cannot_use(folder: Path, fault: dict):
     assert next(iter(fault)) in refused(folder)
 
 
+@pytest.mark.parametrize("section", ["ViT-B/32", [1]])
+def test_sections_that_are_none(folder: Path, section):
+    edit(folder / "config.json", vision_config=section)
+    assert "is not of a CLIP that this project reads" in refused(folder)
+
+
 def test_missing_and_misshapen_tensors_are_named(folder: Path):
     tensors = load_file(folder / "model.safetensors")
     del tensors["visual_projection.weight"]
@@ -131,8 +143,14 @@ def test_the_image_processor_is_read(folder: Path):
     edit(folder / "processor_config.json", image_processor={"do_normalize": False, "resample": 2})
     config, _ = load_clip_folder(folder)
     assert (config.image_mean, config.image_std, config.resample) == ((0.0,) * 3, (1.0,) * 3, "linear")
-    edit(folder / "processor_config.json", image_processor={"image_std": [0.0, 1.0, 1.0]})
-    assert "std" in refused(folder)
+
+
+@pytest.mark.parametrize(
+    "fault", [{"image_std": [0.0, 1.0, 1.0]}, {"image_mean": [0.5]}, {"image_mean": ["a", 0, 0]}, {"resample": 9}]
+)
+def test_a_damaged_image_processor(folder: Path, fault: dict):
+    edit(folder / "preprocessor_config.json", **fault)
+    assert "preprocessor_config.json does not say how to prepare images" in refused(folder)
 
 
 def test_sections_of_2022_win(folder: Path):
