@@ -1,11 +1,17 @@
-"""Shared fixtures. Tests that need the motion pack skip by name where it is absent."""
+"""Shared fixtures, and type checks that only tests pay for: jaxtyping shapes and annotations, enforced by beartype."""
 
+import ctypes.util
 import os
 from pathlib import Path
 
+import jaxtyping
 import pytest
 
-from anyskill_brax.character.humanoid import Character, load_character
+if ctypes.util.find_library("OSMesa"):
+    os.environ.setdefault("MUJOCO_GL", "osmesa")  # MuJoCo's own renderer without a display
+
+with jaxtyping.install_import_hook(["anyskill_brax", "skill_zoo"], "typecheck.annotations"):
+    from anyskill_brax.character.humanoid import Character, load_character
 
 
 @pytest.fixture(scope="session")
