@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from clip.make_golden import GOLDEN
 
-from anyskill_brax.clip.text import LEGACY_EOS, encode
+from anyskill_brax.clip.text import LEGACY_EOS, encode, load_tokenizer
 from anyskill_brax.types import UserError
 
 FOLDER, END = str(GOLDEN / "quick"), 524
@@ -48,3 +48,10 @@ def test_damaged_tokenizer(tmp_path: Path):
     (tmp_path / "vocab.json").write_text('{"a": ')
     with pytest.raises(UserError, match="damaged"):
         encode(str(tmp_path), ["run"], 48, END)
+
+
+def test_both_layouts_of_a_tokenizer_give_the_same_ids(tmp_path: Path):
+    load_tokenizer(FOLDER).save_pretrained(tmp_path)  # tokenizer.json, as transformers 5 writes it
+    assert not (tmp_path / "vocab.json").exists()
+    texts = ["Raise  TWO arms.", "dança 3"]
+    np.testing.assert_array_equal(encode(str(tmp_path), texts, 48, END).ids, encode(FOLDER, texts, 48, END).ids)
