@@ -119,7 +119,7 @@ def kneel_both(cast: Cast) -> Score:
 def sit_on_heels(cast: Cast) -> Score:
     score, kneel = Score(0.0, feet=STRAIGHT), kneel_at(cast, -0.22)
     t = both_knees(score, kneel, half_kneel(cast, score, kneel, 1.0) + 0.1)
-    low = cast.about(0.25, 0.05)
+    low = cast.about(0.31, 0.03)
     score.move(t, t + 1.0, arms("both", forward=30, out=6, bend=50), trunk(bend=10))
     sink(score, kneel, t + 0.05, t + 1.0, low)
     sink(score, kneel, t + 3.0, t + 4.0, kneel.height)
@@ -134,7 +134,7 @@ SEAT = 0.027
 def floor_hands(cast: Cast, root_x: float, pitch: float, bend: float, x: float, y: float) -> dict[str, float]:
     """Both hands on the floor at `x`, `y` outwards [m]; pelvis and spine of the seat lean by `pitch`, `bend` [rad]."""
     spine = cast.character.offsets[cast.character.body("torso"), 2]
-    across, up = x - root_x - spine * np.sin(pitch), 0.045 - SEAT - spine * np.cos(pitch)
+    across, up = x - root_x - spine * np.sin(pitch), 0.06 - SEAT - spine * np.cos(pitch)
     c, s = np.cos(pitch + bend), np.sin(pitch + bend)
     return hand(cast, "both", (c * across - s * up, y, s * across + c * up), (-1.0, 0.6, 0.2))
 
@@ -162,15 +162,25 @@ def seat(cast: Cast, hands_behind: bool) -> Score:
     back, lean, bend = -0.50, -0.25, 0.1
     propped = floor_hands(cast, back, lean, bend, back - 0.24, 0.27)
     forward = {**arms("both", forward=80, out=6, bend=10), **trunk(bend=35), **head(nod=-10)}
-    rest = propped if hands_behind else {**arms("both", forward=62, out=8, bend=20), **trunk(bend=14)}
+    rest = {**arms("both", forward=62, out=8, bend=20), **trunk(bend=14)}
     stay = cast.about(2.2)
-    score = Score(7.7 + stay, feet=STRAIGHT)
+    score = Score(7.2 + stay, feet=STRAIGHT)
     score.move(0.4, 1.6, forward, height=0.42, pitch=0.5)
-    score.through("root_x", [(1.5, back)])
-    score.through("held", [(1.6, 0.0), (2.5, 1.0), (4.2 + stay, 1.0), (5.2 + stay, 0.0)])
-    score.move(1.6, 2.5, propped, trunk(bend=np.degrees(bend)), height=SEAT, pitch=lean)
-    score.move(2.9, 3.6, rest, head())
-    score.move(3.6 + stay, 4.4 + stay, forward)
-    score.move(4.2 + stay, 5.2 + stay, height=0.40, pitch=0.5)
-    score.relax(5.3 + stay, 6.8 + stay, *(n for n in score.keys if n != "held"))
+    up = 4.1 + stay
+    # The hips swing back and down round the ankles, and up again the same way.
+    arc = [(-0.12, 0.42), (-0.30, 0.34), (-0.42, 0.19), (back, SEAT)]
+    score.through("held", [(1.0, 0.0), (1.7, 1.0), (up + 1.1, 1.0), (up + 1.8, 0.0)])
+    for i, channel in enumerate(("root_x", "height")):
+        down = [(1.65 + t, point[i]) for t, point in zip((0.0, 0.35, 0.65, 1.0), arc)]
+        score.through(channel, down[i == 1 :])
+        score.through(channel, [(up + t, point[i]) for t, point in zip((0.0, 0.35, 0.65, 1.0), arc[::-1])])
+    score.move(1.6, 2.3, pitch=lean)
+    score.move(1.6, 2.65, propped, trunk(bend=np.degrees(bend)))
+    if not hands_behind:
+        score.move(2.9, 3.3, arms("both", forward=-25, out=25, bend=75))
+        score.move(3.3, 3.8, rest, head())
+    score.move(up - 0.5, up - 0.1, arms("both", forward=-10, out=25, bend=80))
+    score.move(up - 0.1, up + 0.5, forward)
+    score.move(up + 0.2, up + 0.9, pitch=0.5)
+    score.relax(up + 1.2, up + 2.7, *(n for n in score.keys if n != "held"))
     return score

@@ -101,9 +101,9 @@ def lunge(cast: Cast) -> Score:
         Step(0, 1.0, 1.6, shifted(FEET[0], ahead), lift=0.10, toe_off=0.2, strike=-0.15),
         Step(0, 4.2, 4.9, FEET[0], lift=0.10, toe_off=-0.05, strike=0.1),
     ]
-    score.move(1.1, 2.2, arms("both", forward=15, out=20, bend=45), height=low)
-    score.move(3.5, 4.5, height=STAND_HEIGHT - 0.03)
-    score.relax(4.5, 5.6)
+    score.move(1.1, 2.2, arms("both", forward=15, out=20, bend=45), height=low, left_heel=0.75)
+    score.move(3.4, 4.2, height=STAND_HEIGHT - 0.06, left_heel=0.0)
+    score.relax(4.4, 5.6)
     return score
 
 
@@ -111,10 +111,10 @@ def lunge(cast: Cast) -> Score:
 def side_lunge(cast: Cast) -> Score:
     score = Score(6.6)
     score.steps += [
-        Step(0, 1.0, 1.6, shifted(FEET[0], 0.0, -cast.about(0.48)), toe_off=0.05, strike=0.0),
+        Step(0, 1.0, 1.6, shifted(FEET[0], 0.0, -cast.about(0.42)), toe_off=0.05, strike=0.0),
         Step(0, 4.4, 5.0, FEET[0], toe_off=0.1, strike=0.0),
     ]
-    score.move(1.3, 2.3, arms("both", forward=70, out=5, bend=40), trunk(bend=20), height=0.60, pitch=0.3, lean_y=-0.16)
+    score.move(1.3, 2.3, arms("both", forward=70, out=5, bend=40), trunk(bend=20), height=0.66, pitch=0.3, lean_y=-0.12)
     score.move(3.4, 4.4, height=STAND_HEIGHT - 0.04, lean_y=0.0, pitch=0.05)
     score.relax(4.4, 5.4)
     return score
@@ -162,8 +162,8 @@ def jump(cast: Cast, rise: float, ahead: float = 0.0, turn: float = 0.0, reach: 
         score.steps.append(
             Step(side, leave, touch, place, toe_off=0.6, strike=0.22, rise=0.22, via=((0.5 * (leave + touch), *half),))
         )
-    score.move(0.5, 1.05, arms("both", forward=-35, out=8, bend=15), trunk(bend=25), head(nod=-15), pitch=0.35)
-    score.move(1.05, leave + 0.05, arms("both", forward=reach, out=8, bend=25), trunk(), head(), pitch=0.0)
+    score.move(0.4, 0.95, arms("both", forward=-35, out=8, bend=15), trunk(bend=25), head(nod=-15), pitch=0.35)
+    score.move(0.95, leave + 0.15, arms("both", forward=reach, out=8, bend=25), trunk(), head(), pitch=0.0)
     score.move(touch - 0.15, touch + 0.24, arms("both", forward=35, out=15, bend=30), trunk(bend=18), pitch=0.28)
     score.relax(touch + 0.3, touch + 0.9, *(n for n in score.keys if n != "height"))
     score.duration = touch + 1.6

@@ -1,10 +1,12 @@
 """Kinds that travel: walks, turns, side steps, marching and a jog, from footstep plans."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from anyskill_brax.motion.synthesis.footsteps import GRAVITY, Place, Step
+from anyskill_brax.motion.synthesis.curves import Key
+from anyskill_brax.motion.synthesis.footsteps import GRAVITY, Place, Step, Via
 from anyskill_brax.motion.synthesis.gestures import hand
 from anyskill_brax.motion.synthesis.kinds import Cast, kind
 from anyskill_brax.motion.synthesis.score import FEET, STAND_HEIGHT, Score, arms, head, trunk
@@ -41,7 +43,7 @@ def stride(
     lead: int = 0,
     double: float = 0.28,
     width=0.16,
-    **style: float,
+    **style: Any,
 ) -> None:
     """Alternate feet through `bodies`, one step per `period` [s]; the last foot closes up beside the other.
 
@@ -185,9 +187,9 @@ def run_in(score: Score, period: float, stance: float, places: Sequence[Place], 
     first = START + 0.3
     landing = [first + i * period for i in range(len(places))]
     rise = 0.5 * GRAVITY * (period - stance)
-    heights = [(0.3, STAND_HEIGHT), (START, height - 0.02)]
+    heights: list[Key] = [(0.3, STAND_HEIGHT), (START, height - 0.02)]
     for i, (t, place) in enumerate(zip(landing, places)):
-        leave = START if i == 0 else t - 0.1 if i == 1 else landing[i - 2] + stance
+        leave = START if i == 0 else landing[0] + 0.05 if i == 1 else landing[i - 2] + stance
         away = t - leave
         score.steps.append(_running_step(i, leave, t, away, place, places, lift))
         if 1 <= i < len(places) - 1:
@@ -205,7 +207,9 @@ def _running_step(
     old = places[i - 2] if i > 1 else FEET[side]
     ahead = place[0] - old[0]
     short = i in (0, len(places) - 1)
-    via = ((leave + 0.45 * away, 0.45 * ahead, 0.0, 0.08 if short else lift, 0.3 if short else 0.9),)
+    mid: Via = (leave + 0.45 * away, 0.45 * ahead, 0.0, 0.08 if short else lift, 0.3 if short else 0.9)
+    off: Via = (leave + 0.06, 0.01 * ahead, 0.0, 0.035, 0.75)
+    via = (mid,) if short else (off, mid, (land - 0.07, 0.96 * ahead, 0.0, 0.04, 0.05))
     return Step(side, leave, land, place, toe_off=0.25 if short else 0.55, strike=0.02, rise=0.13, via=via)
 
 
@@ -216,7 +220,7 @@ def jog(cast: Cast) -> Score:
     places = [foot_place((float(x), 0.0, 0.0), i % 2, 0.12 if 0 < i < 9 else 0.18) for i, x in enumerate(reach)]
     score = Score(0.0, arm_swing=0.75, flow=0.07)
     score.move(0.2, START + 0.3, arms("both", forward=5, bend=75), trunk(bend=6), pitch=0.08)
-    run_in(score, period, 0.27, places, 0.20, 0.80)
+    run_in(score, period, 0.26, places, 0.20, 0.80)
     score.relax(score.duration - 1.2, score.duration - 0.3, *(n for n in score.keys if n != "height"))
     return score
 
@@ -231,6 +235,6 @@ def jog_in_place(cast: Cast) -> Score:
         t = START + 0.3 + i * period
         near, far = ("right", "left") if i % 2 else ("left", "right")
         score.move(t, t + 0.9 * period, arms(near, forward=35, bend=90), arms(far, forward=-25, bend=75))
-    run_in(score, period, 0.28, places, 0.20, 0.81)
+    run_in(score, period, 0.26, places, 0.20, 0.81)
     score.relax(score.duration - 1.2, score.duration - 0.3, *(n for n in score.keys if n != "height"))
     return score
