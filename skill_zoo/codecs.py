@@ -77,25 +77,28 @@ def tensors_from_bytes(data: bytes, what: object = "a tensor file") -> dict[str,
     return read_tensors(data, what)[0]
 
 
-def interface_of(low_level: Any, character: str) -> dict[str, Any]:
-    """What a controller and the skills on it must agree on with each other and with this version's character."""
+def interface_of(obj: Any, kind: str, character: str) -> dict[str, Any]:
+    """What goes into the manifest: for a controller (or the one under a skill) all that skills on it must agree on.
+
+    A reward model that knows its character pins that; one that looks at images alone may know none.
+    """
     here = character_interface(character)
-    mine = {name: getattr(low_level, name) for name in ("obs_dim", "action_dim", "character_sha256")}
-    ours = {name: here[name] for name in mine}
-    if mine != ours:
-        raise InterfaceMismatch(f"this version's {character} and the controller", ours, mine)
-    return {**here, "latent_dim": low_level.latent_dim}
+    if kind == "reward_model":
+        mine = {name: value for name, value in obj.config().items() if name == "character_sha256"}
+        check_interface(mine, character, "the reward model")
+        return mine
+    mine = {name: getattr(obj, name) for name in ("obs_dim", "action_dim", "character_sha256")}
+    check_interface(mine, character, "the controller")
+    return {**here, "latent_dim": obj.latent_dim}
 
 
 def check_interface(interface: Mapping[str, Any], character: str, what: object) -> None:
     """`InterfaceMismatch` unless a manifest's interface is the one of this version's character."""
     here = character_interface(character)
-    theirs = {name: interface[name] for name in here}
-    if theirs != here:
-        differing = [name for name in here if here[name] != theirs[name]]
-        ours, others = ({name: side[name] for name in differing} for side in (here, theirs))
-        advice = f"{what} was trained on another body; use the version of anyskill-brax named in its manifest."
-        raise InterfaceMismatch(f"this version's {character} and {what}", ours, others, advice)
+    theirs = {name: value for name, value in interface.items() if name in here and here[name] != value}
+    if theirs:
+        advice = f"{what} was made for another body; use the version of anyskill-brax named in its manifest."
+        raise InterfaceMismatch(f"this version's {character} and {what}", {n: here[n] for n in theirs}, theirs, advice)
 
 
 @functools.cache
@@ -137,7 +140,8 @@ def _to_plain(obj: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 
 def _from_plain(name: str, config: Any, tensors: dict[str, np.ndarray], low_level: Any, pin: LowLevelRef | None) -> Any:
     if name != "Skill":
-        return _class(name).from_tensors(config, tensors)
+        cls = _class(name)
+        return getattr(cls, "from_tensors", cls)(config, tensors)
     from anyskill_brax.policies import HighLevelPolicy, MultiSkillPolicy
 
     if config["class"] == "HighLevelPolicy":

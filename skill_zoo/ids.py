@@ -77,8 +77,10 @@ def slug(instruction: str) -> str:
 
 
 def nearest(text: str, known: Iterable[str]) -> list[str]:
-    """Up to three known ids that resemble `text`, best first; a bare name is compared with names."""
-    known = list(dict.fromkeys(known))
-    text = str(text)[: 3 * _LONGEST].lower()
-    by_name = {k.split("/", 1)[1] if "/" not in text else k: k for k in known}
-    return [by_name[match] for match in difflib.get_close_matches(text, list(by_name), n=3, cutoff=0.5)]
+    """Up to three known unversioned ids whose names resemble that of `text`, best first."""
+    by_name: dict[str, list[str]] = {}
+    for skill_id in dict.fromkeys(known):
+        by_name.setdefault(skill_id.partition("/")[2], []).append(skill_id)
+    name = re.sub(r"-v[0-9]+$", "", str(text)[: 3 * _LONGEST].lower().rpartition("/")[2])
+    matches = difflib.get_close_matches(name, list(by_name), n=3, cutoff=0.5)
+    return [skill_id for match in matches for skill_id in by_name[match]][:3]

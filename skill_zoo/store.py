@@ -109,7 +109,7 @@ class Store:
     ) -> SkillId:
         """Publish `files` as the next version of an unversioned id; `manifest(id, refs)` gives the manifest's bytes."""
         with self._writing():
-            refs = {name: self._put_blob(data) for name, data in sorted(files.items())}
+            refs = self._put_blobs(files)
             version = 1 + max(self.aliases().get(str(skill_id), 0), max(self.versions(skill_id), default=0))
             while not self._link_manifest(skill_id.at(version), manifest(skill_id.at(version), refs)):
                 version += 1
@@ -119,8 +119,7 @@ class Store:
     def commit(self, skill_id: SkillId, files: Mapping[str, bytes], manifest: bytes) -> None:
         """Publish an exact version, as imports do. The same again changes nothing; other content is `IdTaken`."""
         with self._writing():
-            for data in files.values():
-                self._put_blob(data)
+            self._put_blobs(files)
             if not self._link_manifest(skill_id, manifest):
                 self.check_free(skill_id, manifest)
             self._record_aliases()
@@ -137,15 +136,17 @@ class Store:
         except OSError as error:
             raise ZooIOError("publish to", error.filename or self.root, error) from error
 
-    def _put_blob(self, data: bytes) -> FileRef:
-        ref = FileRef.of(data)
-        *folder, name = blob_parts(ref.sha256)
-        # Always written anew: this also heals a blob that was there but damaged.
-        with self._private_file(data) as private:
-            target = self._make_folder(*folder)
-            private.replace(target / name)
-        self._sync_folders(*folder)
-        return ref
+    def _put_blobs(self, files: Mapping[str, bytes]) -> dict[str, FileRef]:
+        """Every file in its blob and synced, folders and all. Written anew even if there: that heals a damaged one."""
+        refs = {name: FileRef.of(data) for name, data in files.items()}
+        folders = set()
+        for name, ref in sorted(refs.items()):
+            *folder, blob = blob_parts(ref.sha256)
+            with self._private_file(files[name]) as private:
+                private.replace(self._make_folder(*folder) / blob)
+            folders.add(tuple(folder))
+        self._sync_folders(*folders)
+        return refs
 
     def _link_manifest(self, skill_id: SkillId, data: bytes) -> bool:
         """The one step that makes a version visible; False if another writer has taken it."""
@@ -158,7 +159,7 @@ class Store:
                 # A network file system may repeat a request that had succeeded: then the link is ours after all.
                 if os.stat(private).st_nlink != 2:  # noqa: PTH116
                     return False
-            self._sync_folders(*folder)
+            self._sync_folders(tuple(folder))
         return True
 
     def _record_aliases(self) -> None:
@@ -171,7 +172,7 @@ class Store:
                 return
             with self._private_file(canonical_json(wanted)) as private:
                 private.replace(self.root / "aliases.json")
-            self._sync_folders()
+            self._sync_folders(())
 
     @contextlib.contextmanager
     def _private_file(self, data: bytes) -> Iterator[Path]:
@@ -203,10 +204,11 @@ class Store:
                 raise CorruptArtifact(folder, "a folder", "a link or a file")
         return folder
 
-    def _sync_folders(self, *parts: str) -> None:
-        """fsync a folder and all above it up to the root, deepest first: another writer may have made them just now."""
-        for depth in range(len(parts), -1, -1):
-            descriptor = os.open(self.root.joinpath(*parts[:depth]), os.O_RDONLY | os.O_CLOEXEC)
+    def _sync_folders(self, *folders: tuple[str, ...]) -> None:
+        """fsync folders and all above them, deepest first: another writer may have made them just now."""
+        above = {folder[:depth] for folder in folders for depth in range(len(folder) + 1)}
+        for parts in sorted(above, key=lambda parts: (-len(parts), parts)):
+            descriptor = os.open(self.root.joinpath(*parts), os.O_RDONLY | os.O_CLOEXEC)
             try:
                 os.fsync(descriptor)
             finally:

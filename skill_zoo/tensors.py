@@ -2,7 +2,7 @@
 
 The format is eight bytes of header length, a JSON header, the raw arrays. Written here rather than by the `safetensors`
 package because its metadata comes out in hash order, and equal objects must have equal bytes; the tests hold both
-directions against that package. The reader allows no gap, overlap or unknown type and no header above 1 MiB.
+directions against that package. The reader allows no gap, overlap or unknown type and no header above 4 MiB.
 """
 
 import json
@@ -14,7 +14,7 @@ import numpy as np
 from skill_zoo.errors import CorruptArtifact, SkillZooError
 from skill_zoo.manifest import strict_json
 
-_MAX_HEADER_BYTES = 1 << 20
+_MAX_HEADER_BYTES = 4 << 20
 _MAX_DIMS = 8
 _METADATA = "__metadata__"
 
@@ -29,7 +29,8 @@ def write_tensors(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]
             raise SkillZooError(
                 f"tensor {name!r} is {array.dtype}; weights are floats, whole numbers belong in the config"
             )
-        data = array.astype("<f4")
+        with np.errstate(over="ignore"):
+            data = array.astype("<f4")
         if not np.isfinite(data).all():
             raise SkillZooError(f"tensor {name!r} has NaN or infinite values; a broken policy is never published")
         chunk = data.tobytes()

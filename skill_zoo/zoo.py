@@ -74,7 +74,7 @@ def save(
     if kind in STEERING_KINDS:
         entry = _controller_to_pin(obj, low_level, controller_roots(target))
         controller, pin = _load_controller(entry), LowLevelRef(entry.id, entry.manifest.weights.sha256)
-    interface = {} if controller is None else codecs.interface_of(controller, character)
+    interface = codecs.interface_of(obj if controller is None else controller, kind, character)
     codecs.decode(contents[WEIGHTS], kind, f"the {kind} to be saved", controller, pin)
     moment = (created or datetime.datetime.now(datetime.UTC)).astimezone(datetime.UTC)
 
@@ -152,8 +152,7 @@ def list_skills(
 
 def decode_entry(manifest: Manifest, weights: bytes, controller: Any = None) -> Any:
     """The object of a manifest and its verified weights; kinds that steer get their controller."""
-    if manifest.kind != "reward_model":
-        codecs.check_interface(manifest.interface, manifest.id.character, manifest.id)
+    codecs.check_interface(manifest.interface, manifest.id.character, manifest.id)
     return codecs.decode(weights, manifest.kind, f"{WEIGHTS} of {manifest.id}", controller, manifest.low_level)
 
 

@@ -1,5 +1,7 @@
 """A zoo of one's own for every test."""
 
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,3 +23,11 @@ def zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("skill_zoo.search.PACKAGED", tmp_path / "packaged")
     monkeypatch.setattr("skill_zoo.search.CACHE", tmp_path / "cache")
     return folder
+
+
+@pytest.fixture
+def memory_folder() -> Iterator[Path]:
+    """A folder where fsync costs nothing, for the tests that publish hundreds of times."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
+        yield Path(folder)

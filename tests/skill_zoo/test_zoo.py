@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from zoo_objects import make_controller, make_multi_skill, make_skill, tree
+from zoo_objects import make_controller, make_multi_skill, make_reward_model, make_skill, some_bodies, tree
 
 import skill_zoo
 from anyskill_brax.skill import Skill
@@ -53,6 +53,21 @@ def test_every_kind_of_policy_round_trips(zoo, controller):
     np.testing.assert_array_equal(again.latent(obs, jnp.ones(3)), multi.latent(obs, jnp.ones(3)))
     np.testing.assert_array_equal(skill_zoo.load("humanoid/walk").act((), obs)[0], bound.act((), obs)[0])
     assert skill_zoo.load_low_level("humanoid/many") is skill_zoo.load_low_level("humanoid/walk")
+
+
+def test_a_reward_model_round_trips_and_searches(zoo, controller):
+    model = make_reward_model()
+    skill_id = skill_zoo.save(model, "pose-reward", metrics={"role": "reward"})
+    again = skill_zoo.load(skill_id)
+    np.testing.assert_array_equal(again.embed_text(["wave", "sit"]), model.embed_text(["wave", "sit"]))
+    embed = [jax.jit(reward.embed_poses)(some_bodies()) for reward in (again, model)]
+    np.testing.assert_array_equal(*embed)
+    assert again.sha256 == model.sha256 and again.config() == model.config()
+    assert skill_zoo.describe(skill_id).interface == {"character_sha256": controller.character_sha256}
+    skill_zoo.save(controller, "low-level")
+    for text in ("sit down", "wave"):
+        skill_zoo.save(make_skill(controller, text), skill_zoo.slug(text))
+    assert skill_zoo.list_skills(query="wave", kind="skill", encoder=again)[0].instruction == "wave"
 
 
 def test_controllers_are_shared_in_memory_and_let_go(zoo, controller):
@@ -152,7 +167,7 @@ def test_a_controller_of_another_body_is_refused_at_both_doors(zoo, controller):
     other = dict(manifest.interface, character_sha256="f" * 64)
     alien = Manifest(**{**vars(manifest), "interface": other, "id": SkillId("humanoid", "alien", 1)})
     Store(zoo).commit(alien.id, {}, alien.to_bytes())
-    with pytest.raises(skill_zoo.InterfaceMismatch, match="trained on another body"):
+    with pytest.raises(skill_zoo.InterfaceMismatch, match="made for another body"):
         skill_zoo.load("humanoid/alien")
 
 

@@ -1,0 +1,76 @@
+"""tools/zoo.py: the whole tour on the command line, and one clear message for bad input."""
+
+import json
+import os
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from zoo_objects import make_skill
+
+import skill_zoo
+
+TOOLS = Path(__file__).parents[2] / "tools"
+
+
+@pytest.fixture
+def tool(monkeypatch, capsys):
+    """Run the tool in this process: (exit code, stdout, stderr)."""
+    monkeypatch.syspath_prepend(TOOLS)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["zoo.py", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit:
+            runpy.run_path(str(TOOLS / "zoo.py"), run_name="__main__")
+        return exit.value.code, *capsys.readouterr()
+
+    return run
+
+
+def test_list_show_verify_export_import(tool, zoo, tmp_path, controller):
+    skill_zoo.save(controller, "low-level")
+    skill_zoo.save(make_skill(controller, "wave your [bold]hand"), "wave")
+    code, out, _ = tool("list")
+    assert code == 0 and "humanoid/wave-v1" in out and "wave your [bold]hand" in out
+    assert [entry["id"] for entry in json.loads(tool("list", "--kind", "skill", "--json")[1])] == ["humanoid/wave-v1"]
+    assert json.loads(tool("show", "humanoid/wave", "--json")[1])["low_level"]["id"] == "humanoid/low-level-v1"
+    assert "humanoid/low-level-v1" in tool("show", "humanoid/wave")[1]
+    assert tool("verify")[0] == 0
+    archive, other = tmp_path / "wave.tar", tmp_path / "other"
+    assert tool("export", "humanoid/wave", archive)[0] == 0
+    assert json.loads(tool("import", archive, "--zoo", other, "--json")[1])["ids"][0] == "humanoid/wave-v1"
+    assert tool("verify", "humanoid/wave-v1", "--zoo", other)[0] == 0
+    blob = next(path for path in (other / "blobs").rglob("*") if path.is_file())
+    blob.write_bytes(b"")
+    code, out, _ = tool("verify", "--zoo", other, "--json")
+    assert code == 1 and any(report["problems"] for report in json.loads(out))
+
+
+def test_bad_input_is_one_message_and_exit_code_2(tool, zoo, tmp_path, controller):
+    skill_zoo.save(controller, "low-level")
+    (tmp_path / "text.tar").write_text("not an archive")
+    for arguments in (
+        ("show", "humanoid/low-levle"),
+        ("show", "../../etc/passwd"),
+        ("list", "--kind", "skil"),
+        ("verify", "humanoid/nothing"),
+        ("import", tmp_path / "text.tar"),
+        ("import", tmp_path / "missing.tar"),
+        ("export", "humanoid/low-level", tmp_path / "no" / "folder.tar"),
+        ("show",),
+    ):
+        code, out, err = tool(*arguments)
+        assert code == 2 and out == "" and "Traceback" not in err
+        assert "error: " in err
+    assert "did you mean humanoid/low-level?" in tool("show", "humanoid/low-levle")[2]
+
+
+def test_the_first_entry_of_the_listing_loads_in_a_fresh_process(zoo, controller):
+    skill_zoo.save(controller, "low-level")
+    skill_zoo.save(make_skill(controller, "wave"), "a-first")
+    code = "import skill_zoo; s = skill_zoo.load(skill_zoo.list_skills()[0].id); print(s)"
+    environment = {**os.environ, "SKILL_ZOO_PATH": str(zoo), "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    assert "Skill(" in done.stdout and "humanoid/low-level-v1" in done.stdout
