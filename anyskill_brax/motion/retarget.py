@@ -17,7 +17,7 @@ from anyskill_brax.character.kinematics import forward_kinematics, lowest_points
 from anyskill_brax.motion.hinges import hinge_angles, limb_rotations
 from anyskill_brax.motion.io import Motion, motion_from_qpos
 from anyskill_brax.motion.skeleton import SourceMotion, rest_positions
-from anyskill_brax.motion.trajectory import Targets, solve_trajectory
+from anyskill_brax.motion.trajectory import CHUNK, Targets, solve_trajectory
 from anyskill_brax.types import UserError
 
 SOLVE_FPS = 60.0
@@ -30,7 +30,7 @@ LIMBS = tuple(f"{side}_{body}" for side in ("right", "left") for body in ("lower
 FEET = ("right_foot", "left_foot")
 
 
-def retarget(character: Character, source: SourceMotion, **labels) -> Motion:
+def retarget(character: Character, source: SourceMotion, /, **labels) -> Motion:
     """The movement as the humanoid's own, 30 fps; `labels` are `Motion`'s (captions, category, weight, ...)."""
     if source.duration < 4 / SOLVE_FPS:
         raise UserError(f"{source.name}: too short to retarget, {source.num_frames} frames at {source.fps:g} fps")
@@ -146,16 +146,15 @@ def _guess(character: Character, rot: np.ndarray, directions: np.ndarray, root_p
 
 @functools.partial(jax.jit, static_argnums=0)
 def _lowest(character: Character, qpos: jax.Array) -> jax.Array:
-    """Height of the humanoid's lowest point in poses `[F, 35]` -> `[F]` [m]."""
+    """Height of the humanoid's lowest point in poses `[CHUNK, 35]` -> `[CHUNK]` [m]."""
     bodies = forward_kinematics(character, qpos, jnp.zeros((len(qpos), 34)))
     return lowest_points(character, bodies).min(axis=-1)
 
 
 def on_floor(character: Character, qpos: np.ndarray) -> np.ndarray:
     """Poses `[F, 35]` moved vertically: planted feet at height 0, and what still sinks in lifted smoothly."""
-    frames = len(qpos)
-    rows = np.minimum(np.arange(1 << (frames - 1).bit_length()), frames - 1)  # few lengths, few compilations
-    lowest = np.asarray(_lowest(character, np.float32(qpos[rows])), np.float64)[:frames]
+    rows = np.arange(-(-len(qpos) // CHUNK) * CHUNK).clip(max=len(qpos) - 1).reshape(-1, CHUNK)
+    lowest = np.concatenate([_lowest(character, np.float32(qpos[chunk])) for chunk in rows])[: len(qpos)]
     height = lowest - np.percentile(lowest, 10.0)
     reach = round(0.1 * SOLVE_FPS)
     lift = gaussian_filter1d(maximum_filter1d(np.maximum(-height, 0), 2 * reach + 1), 0.5 * reach)

@@ -120,7 +120,8 @@ def find_joint(path: str, joints: Sequence[str], body: str) -> int:
         if _plain(alias) in known:
             return known[_plain(alias)]
     raise UserError(
-        f"{path}: no joint for {body!r}; expected one named {', '.join(JOINT_ALIASES[body])}; the file has {', '.join(joints)}"
+        f"{path}: no joint for {body!r}; expected one named {', '.join(JOINT_ALIASES[body])}; "
+        f"the file has {', '.join(joints)}"
     )
 
 

@@ -34,12 +34,12 @@ TOLERANCE = 1e-4
 class Targets:
     """What every frame should look like; weights are 0 where there is no target."""
 
-    rot: jax.Array  # [F, B, 4] world
-    bone_dir: jax.Array  # [F, B, 3] unit, from each body's parent to it; world
-    pos: jax.Array  # [F, B, 3] world [m]
-    rot_weight: jax.Array  # [B] per [rad]
-    dir_weight: jax.Array  # [B] per [rad]
-    pos_weight: jax.Array  # [B] per [m]
+    rot: jax.Array | np.ndarray  # [F, B, 4] world
+    bone_dir: jax.Array | np.ndarray  # [F, B, 3] unit, from each body's parent to it; world
+    pos: jax.Array | np.ndarray  # [F, B, 3] world [m]
+    rot_weight: jax.Array | np.ndarray  # [B] per [rad]
+    dir_weight: jax.Array | np.ndarray  # [B] per [rad]
+    pos_weight: jax.Array | np.ndarray  # [B] per [m]
 
 
 def _residual(character: Character, qpos: jax.Array, delta: jax.Array, targets: Targets) -> jax.Array:
@@ -71,7 +71,7 @@ def _linearise(character: Character, qpos: jax.Array, targets: Targets) -> tuple
         value, slope = residual(zero), jax.jacfwd(residual)(zero)
         return value @ value, slope.T @ value, slope.T @ slope
 
-    axes = Targets(rot=0, bone_dir=0, pos=0, rot_weight=None, dir_weight=None, pos_weight=None)  # pyright: ignore
+    axes = targets.replace(rot=0, bone_dir=0, pos=0, rot_weight=None, dir_weight=None, pos_weight=None)
     return jax.vmap(one, in_axes=(0, axes))(qpos, targets)
 
 

@@ -45,7 +45,7 @@ def find_asf(amc: Path) -> Path:
     if len(there) == 1 and "_" not in amc.stem:
         return there[0]
     raise UserError(
-        f"{amc}: needs its skeleton, {beside.name} beside it; there is {', '.join(p.name for p in there) or 'no .asf'}. "
+        f"{amc}: needs its skeleton {beside.name} beside it; there is {', '.join(p.name for p in there) or 'no .asf'}. "
         f"Put it there or name one with --asf (all CMU subjects share the bone axes; lengths differ)"
     )
 

@@ -1,4 +1,4 @@
-"""BVH: a joint tree with Euler channels. Axes, units and flavour are not in the file; they are told from the rest pose."""
+"""BVH: a joint tree with Euler channels. Axes and units are not in the file: the rest pose tells."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,9 +48,9 @@ class _Lines:
         try:
             values = [float(word) for word in words]
         except ValueError:
-            raise self.fail(expected, words) from None
+            values = []
         if len(values) != count or not np.isfinite(values).all():
-            raise self.fail(f"{expected} ({count} numbers, here {len(values)})", words)
+            raise self.fail(f"{expected} ({count} numbers, the line has {len(words)} words)", words)
         return values
 
 
@@ -90,7 +90,7 @@ def _read_hierarchy(lines: _Lines) -> tuple[list[str], list[int], list[list[floa
 
 
 def read_bvh(path: Path, fps: float | None = None) -> SourceMotion:
-    """Any BVH whose rest pose stands (y up or z up, facing anywhere). Only the root may travel: bones keep their length.
+    """Any BVH whose rest pose stands (y or z up, facing anywhere). Only the root may travel: bones keep their length.
 
     An added T-pose (the first frame of the MotionBuilder conversions of the CMU data) is dropped.
     """

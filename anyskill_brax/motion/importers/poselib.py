@@ -79,7 +79,7 @@ def load_array_pickle(path: Path) -> Any:
 
 
 def read_poselib(path: Path, fps: float | None = None) -> SourceMotion:
-    """Frames that are stored twice (as in all but one of IsaacGymEnvs' AMP files, at twice the true rate) are undone."""
+    """Frames stored twice at twice the true rate (all but one of IsaacGymEnvs' AMP files) are kept once."""
     data = load_array_pickle(path)
     try:
         local = np.asarray(data["rotation"]["arr"], np.float64)
@@ -90,7 +90,7 @@ def read_poselib(path: Path, fps: float | None = None) -> SourceMotion:
         is_local = bool(data["is_local"])
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(
-            f"{path}: expected a SkeletonMotion with rotation, root_translation, skeleton_tree, is_local, fps ({error!r})"
+            f"{path}: expected a SkeletonMotion with rotation, root_translation, skeleton_tree, is_local, fps; {error!r}"
         ) from None
     character = load_character()
     if joints != character.body_names or np.abs(offsets[1:] - character.offsets[1:]).max() > 1e-3:
