@@ -78,7 +78,7 @@ def get_config(variant: str = "") -> ConfigDict:
             max_grad_norm=1.0,
         )
     )
-    config.warm_start = ConfigDict(dict(encoder_steps=1500, clone_steps=6000, batch=1024, lr=1e-3, noise=0.1))
+    config.warm_start = ConfigDict(dict(encoder_steps=1000, clone_steps=3000, batch=1024, lr=1e-3, noise=0.1))
 
     if variant == "quicktest":
         config.total_samples = 3 * 16 * 10
