@@ -23,7 +23,7 @@ Id = str | SkillId
 Folder = str | os.PathLike[str]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Entry:
     """One version of one entry, and the folder that holds it."""
 
@@ -46,7 +46,7 @@ class Entry:
             raise SkillZooError(f"{self.id} has no file {name!r:.80}; it has {', '.join(sorted(files))}")
         return Store(self.root).read_blob(files[name], f"{name} of {self.id}")
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return f"{self.id} ({self.kind}){': ' + self.instruction if self.instruction else ''}"
 
 

@@ -1,10 +1,12 @@
 """Small but real objects: the networks of the library, a few units wide, on the packaged humanoid."""
 
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import linen as nn
 
 from anyskill_brax.character.humanoid import load_character
 from anyskill_brax.character.kinematics import BodyState
@@ -20,13 +22,19 @@ WINDOW = 10
 WIDTHS = (6,)
 
 
+def parameters(module: nn.Module, seed: int, *inputs: Any) -> Any:
+    """Random parameters of the right shapes; flax's own `init` would compile for seconds."""
+    rng = np.random.default_rng(seed)
+    shapes = jax.eval_shape(module.init, jax.random.key(0), *inputs)
+    return jax.tree.map(lambda leaf: jnp.asarray(rng.normal(0, 0.3, leaf.shape), jnp.float32), shapes)
+
+
 def make_controller(seed: int) -> LowLevelController:
     character = load_character()
-    keys = jax.random.split(jax.random.key(seed), 3)
     obs, window, latent = jnp.zeros(obs_dim(character)), jnp.zeros(WINDOW), jnp.zeros(LATENT)
     style = StyleJudge(
-        disc_params=Discriminator(WIDTHS).init(keys[0], window),
-        encoder_params=Encoder(LATENT, WIDTHS).init(keys[1], window),
+        disc_params=parameters(Discriminator(WIDTHS), seed, window),
+        encoder_params=parameters(Encoder(LATENT, WIDTHS), seed, window),
         normalizer=Normalizer.create(WINDOW),
         disc_widths=WIDTHS,
         encoder_widths=WIDTHS,
@@ -34,7 +42,7 @@ def make_controller(seed: int) -> LowLevelController:
         num_frames=1,
     )
     return LowLevelController(
-        params=Actor(character.action_dim, WIDTHS, (5,)).init(keys[2], obs, latent),
+        params=parameters(Actor(character.action_dim, WIDTHS, (5,)), seed, obs, latent),
         normalizer=Normalizer.create(obs.size),
         style=style,
         motion_latents=jnp.eye(2, LATENT),
@@ -51,13 +59,13 @@ def make_controller(seed: int) -> LowLevelController:
 
 def make_skill(controller: LowLevelController, instruction: str, latent_dim: int = LATENT) -> Skill:
     obs = jnp.zeros(controller.obs_dim)
-    params = LatentHead(latent_dim, WIDTHS).init(jax.random.key(len(instruction)), obs, jnp.zeros(0))
+    params = parameters(LatentHead(latent_dim, WIDTHS), len(instruction), obs, jnp.zeros(0))
     policy = HighLevelPolicy(params, Normalizer.create(controller.obs_dim), latent_dim, WIDTHS)
     return Skill(policy, controller, instruction, "a-slug")
 
 
 def make_multi_skill(controller: LowLevelController) -> MultiSkillPolicy:
-    params = LatentHead(LATENT, WIDTHS).init(jax.random.key(0), jnp.zeros(controller.obs_dim), jnp.zeros(TEXT))
+    params = parameters(LatentHead(LATENT, WIDTHS), 0, jnp.zeros(controller.obs_dim), jnp.zeros(TEXT))
     normalizer = Normalizer.create(controller.obs_dim)
     return MultiSkillPolicy(params, normalizer, jnp.eye(2, TEXT), ("wave", "walk"), LATENT, WIDTHS)
 
@@ -65,11 +73,10 @@ def make_multi_skill(controller: LowLevelController) -> MultiSkillPolicy:
 def make_reward_model() -> BuiltinPose:
     character = load_character()
     text = {"num_buckets": 8, "width": 2, "heads": 1, "hidden": 3}
-    keys = jax.random.split(jax.random.key(0), 2)
     size = jax.eval_shape(lambda: position_features(character, some_bodies())).shape[-1]
     tensors = tensors_of(
-        text=TextTower(dim=TEXT, **text).init(keys[0], jnp.ones((1, 2), int))["params"],
-        pose=PoseTower(dim=TEXT, widths=WIDTHS).init(keys[1], jnp.zeros(size))["params"],
+        text=parameters(TextTower(dim=TEXT, **text), 0, jnp.ones((1, 2), int))["params"],
+        pose=parameters(PoseTower(dim=TEXT, widths=WIDTHS), 1, jnp.zeros(size))["params"],
         normalizer={"mean": np.zeros(size), "std": np.ones(size)},
     )
     config = {
@@ -90,9 +97,9 @@ def make_reward_model() -> BuiltinPose:
 def some_bodies() -> BodyState:
     """Bodies at random places, upright."""
     count = load_character().num_bodies
-    pos, linvel, angvel = jax.random.normal(jax.random.key(3), (3, count, 3))
-    upright = jnp.tile(jnp.array([1.0, 0.0, 0.0, 0.0]), (count, 1))
-    return BodyState(pos, upright, linvel, angvel, upright)
+    pos, linvel, angvel = np.random.default_rng(3).normal(size=(3, count, 3)).astype(np.float32)
+    upright = np.tile(np.array([1, 0, 0, 0], np.float32), (count, 1))
+    return BodyState(*map(jnp.asarray, (pos, upright, linvel, angvel, upright)))
 
 
 def tree(root: Path) -> dict[str, bytes]:
