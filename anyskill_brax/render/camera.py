@@ -12,7 +12,7 @@ UP = (0.0, 0.0, 1.0)
 
 @struct.dataclass
 class Camera:
-    """Right-handed: a pixel's ray is `forward + x right + y up`. Leading axes are free and broadcast against the bodies'."""
+    """Right-handed: a pixel's ray is `forward + x right + y up`. Leading axes broadcast against the bodies'."""
 
     pos: jax.Array  # [..., 3] world frame [m]
     right: jax.Array  # [..., 3] unit

@@ -1,9 +1,9 @@
 """An analytic ray caster in JAX: closed-form hits of spheres, capsules, boxes and the floor, for a batch of worlds.
 
 The primitives are unrolled at trace time, and one pass over the pixels keeps a running nearest hit, so no
-[primitive, pixel] array exists. Depth and index share one int32 (positive floats sort like their bit patterns: the
-primitive's index sits in the lowest bits), hence the pass has one output, which XLA turns into one vectorised loop. A second
-pass looks up the winner's parameters, takes its exact distance, and shades it; gradients flow through this one.
+[primitive, pixel] array exists. Distance and index share one int32 (positive floats sort like their bit patterns; the
+primitive's index sits in the lowest bits), hence the pass has one output, which XLA turns into one vectorised loop.
+Later passes look up the winner's parameters, take its exact distance, and shade it; gradients flow through these.
 All geometry is in the camera's frame (right, up, forward), where the rays are the same in every world.
 """
 
@@ -26,7 +26,7 @@ FAR = 1000.0
 """Depth of the sky [m]."""
 OUTPUTS = ("rgb", "depth", "segmentation")
 
-Vector = tuple[jax.Array, jax.Array, jax.Array]
+Vector = Sequence[jax.Array]  # x, y, z apart, `[N]` or scalar: component-wise sums fuse
 Stage = Callable[["_Placed", Vector, jax.Array, jax.Array], jax.Array]
 
 
@@ -194,10 +194,10 @@ def _surface(scene: Scene, placed: _Placed, ray: Vector, index: jax.Array) -> tu
             later = near[j] > enter
             enter = jnp.where(later, near[j], enter)
             face = [jnp.where(later, placed.axes[i, k, j], face[k]) for k in range(3)]
-        outward = -jnp.sign(_dot(ray, (face[0], face[1], face[2])))
+        outward = -jnp.sign(_dot(ray, face))
         distance = jnp.where(index == i, enter, distance)
         normal = tuple(jnp.where(index == i, outward * f, n) for f, n in zip(face, normal, strict=True))
-    return distance, (normal[0], normal[1], normal[2])
+    return distance, normal
 
 
 def _shadow(scene: Scene, placed: _Placed, point: Vector) -> jax.Array:
@@ -208,7 +208,7 @@ def _shadow(scene: Scene, placed: _Placed, point: Vector) -> jax.Array:
     for i in range(len(scene)):
         if scene.kind[i] == BOX:
             from_point = tuple(c - p for c, p in zip(_vector(placed.centre[i]), point, strict=True))
-            near, far = _slabs(sun, (from_point[0], from_point[1], from_point[2]), placed.axes[i], scene.size[i])
+            near, far = _slabs(sun, from_point, placed.axes[i], scene.size[i])
             inside = jnp.minimum(jnp.minimum(far[0], far[1]), far[2]) - jnp.maximum(
                 jnp.maximum(near[0], near[1]), near[2]
             )
@@ -244,14 +244,14 @@ def _depth(scene: Scene, placed: _Placed, ray: Vector, pixel: jax.Array, index: 
 
 
 def _light(scene: Scene, look: Look, placed: _Placed, ray: Vector, pixel: jax.Array, index: jax.Array) -> jax.Array:
-    """The factor on each pixel's colour `[N]`: ambient, sun, sky and highlight on the figure; tiles and shadow on the floor."""
+    """The factor on each pixel's colour `[N]`: ambient, sun, sky, highlight on the figure; tiles, shadow on floor."""
     _, normal = _surface(scene, placed, ray, index)
     toward = _dot(normal, _vector(placed.light))
     mirrored = 2.0 * toward * _dot(normal, ray) - _dot(ray, _vector(placed.light))  # cosine of light and reflected eye
     figure = look.ambient + look.diffuse * jnp.maximum(toward, 0.0) + look.gloss * jnp.maximum(-mirrored, 0.0) ** 12
     figure = figure + look.skylight * _dot(normal, _vector(placed.world[:, 2]))
     distance, climb = _floor(placed, ray)
-    point = (distance * ray[0], distance * ray[1], distance * ray[2])
+    point = [distance * r for r in ray]
     x, y = (placed.camera[k] + _dot(point, _vector(placed.world[:, k])) for k in range(2))
     ground = 1.0 + look.checker * _checker(look, distance, pixel / jnp.maximum(-climb, 0.02), x, y)
     if look.shadow > 0.0:
@@ -316,6 +316,8 @@ def make_renderer(
             return x * z, y * z, z
 
         index = jax.lax.map(lambda item: _nearest(scene, jax.lax.stop_gradient(placed), ray(item)), plane)
+        # One scan per stage, of at least two parts: XLA fuses straight through barriers and scans of one step, and
+        # would then repeat the first pass for every later use of its result.
         done = [jax.lax.map(lambda item, f=f: f(placed, ray(item[0]), pixel, item[1]), (plane, index)) for f in stages]
         return [a.reshape(-1) for a in (index, *done)]
 
@@ -338,11 +340,13 @@ def make_renderer(
     def render(bodies: BodyState, camera: Camera) -> Image:
         lead = bodies.pos.shape[:-2]
         flat = jax.tree.map(lambda x: x.reshape(-1, *x.shape[len(lead) :]), (bodies.pos, bodies.rot))
-        views = jax.tree.map(
-            lambda x, n: jnp.broadcast_to(x, (*lead, *x.shape[x.ndim - n :])).reshape(-1, *x.shape[x.ndim - n :]),
-            camera,
-            _RANKS,
-        )
+
+        def spread(x: jax.Array, own: int) -> jax.Array:
+            shape = x.shape[x.ndim - own :]
+            return jnp.broadcast_to(x, (*lead, *shape)).reshape(-1, *shape)
+
+        axes = (camera.pos, camera.right, camera.up, camera.forward)
+        views = Camera(*(spread(v, 1) for v in axes), fovy=spread(camera.fovy, 0))
 
         def one(item: tuple[tuple[jax.Array, jax.Array], Camera]) -> Image:
             (pos, rot), view = item
@@ -352,6 +356,3 @@ def make_renderer(
         return jax.tree.map(lambda x: x.reshape(*lead, *x.shape[1:]), images)
 
     return render
-
-
-_RANKS = Camera(pos=1, right=1, up=1, forward=1, fovy=0)

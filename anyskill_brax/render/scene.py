@@ -1,4 +1,4 @@
-"""What the renderer draws, as data: a table of spheres, capsules and boxes, each riding on a body, and the look of it all."""
+"""What the renderer draws, as data: a table of spheres, capsules and boxes riding on bodies, and the look of it all."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ FLOOR, SKY = -1, -2
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """P primitives. Sizes are MuJoCo's: sphere (radius, -, -), capsule (radius, half length, -) along z, box half sizes."""
+    """P primitives. Sizes are MuJoCo's: sphere (radius), capsule (radius, half length; along z), box (half sizes)."""
 
     kind: np.ndarray  # [P] SPHERE, CAPSULE or BOX
     label: np.ndarray  # [P] int >= 0, what a segmentation image says there: the body index

@@ -1,0 +1,137 @@
+"""Films a motion: poses -> frames -> mp4 (H.264) or gif, written whole or not at all."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import imageio.v2 as imageio
+import jax
+import jax.numpy as jnp
+import numpy as np
+from PIL import Image as Picture
+from PIL import ImageDraw, ImageFont
+from scipy.ndimage import gaussian_filter1d
+
+from anyskill_brax import rotations
+from anyskill_brax.character.humanoid import Character
+from anyskill_brax.character.kinematics import forward_kinematics
+from anyskill_brax.render.camera import follow_camera
+from anyskill_brax.render.raycast import make_renderer
+from anyskill_brax.render.scene import Look, Scene
+from anyskill_brax.types import UserError
+
+BATCH = 8
+"""Frames rendered at a time."""
+MAX_GIF_FPS = 20.0
+FOLLOW_SMOOTHING = 0.35
+"""Standard deviation [s] of the filter on the path that the camera follows."""
+
+
+def frames(
+    character: Character,
+    qpos: np.ndarray,
+    *,
+    width: int = 480,
+    height: int = 480,
+    fps: float = 30.0,
+    azimuth: float = 0.6,
+    elevation: float = 0.2,
+    frame: float = 2.5,
+    supersample: int = 2,
+    scene: Scene | None = None,
+    look: Look | None = None,
+) -> Iterator[np.ndarray]:
+    """`qpos [T, 35]` -> T pictures `[height, width, 3]` uint8.
+
+    The camera glides along with the root and keeps its direction (`azimuth` [rad] counts from where the character
+    faces in the first frame), so that turns are seen as turns. `elevation` [rad], `frame` [m]: see `follow_camera`.
+    """
+    qpos = np.asarray(qpos, np.float32)
+    if qpos.ndim != 2 or qpos.shape[1] != len(character.default_qpos) or not len(qpos) or not np.isfinite(qpos).all():
+        raise UserError(f"a motion to film is finite qpos [T >= 1, {len(character.default_qpos)}], not {qpos.shape}")
+    path = gaussian_filter1d(qpos[:, :3].astype(float), FOLLOW_SMOOTHING * fps, axis=0, mode="nearest")
+    azimuth = azimuth + float(rotations.heading(rotations.quat_normalize(jnp.asarray(qpos[0, 3:7]))))
+    render = make_renderer(character, width, height, scene=scene, look=look, supersample=supersample, chunk=1)
+
+    @jax.jit
+    def shoot(qpos: jax.Array, focus: jax.Array) -> jax.Array:
+        bodies = forward_kinematics(character, qpos, jnp.zeros((len(qpos), len(character.default_qpos) - 1)))
+        camera = follow_camera(
+            bodies, azimuth, elevation=elevation, frame=frame, focus=focus, relative_to_heading=False
+        )
+        return jnp.round(255.0 * jnp.asarray(render(bodies, camera).rgb)).astype(jnp.uint8)
+
+    for start in range(0, len(qpos), BATCH):
+        window = np.minimum(np.arange(start, start + BATCH), len(qpos) - 1)  # the last frame fills the last batch
+        pictures = np.asarray(shoot(jnp.asarray(qpos[window]), jnp.asarray(path[window], jnp.float32)))
+        yield from pictures[: len(qpos) - start]
+
+
+def caption(picture: np.ndarray, text: str) -> np.ndarray:
+    """The picture `[H, W, 3]` uint8 with `text` on a dark bar along its lower edge; the font shrinks until it fits."""
+    height, width = picture.shape[:2]
+    image = Picture.fromarray(picture).convert("RGBA")
+    size = max(9, height // 20)
+    font = ImageFont.load_default(size)
+    while size > 9 and font.getlength(text) > 0.94 * width:
+        size -= 1
+        font = ImageFont.load_default(size)
+    bar = Picture.new("RGBA", image.size)
+    draw = ImageDraw.Draw(bar)
+    middle = height - int(0.9 * size)
+    draw.rectangle((0, height - int(1.8 * size), width, height), fill=(22, 27, 34, 190))
+    draw.text((width / 2, middle), text, font=font, fill=(245, 247, 250, 255), anchor="mm")
+    return np.asarray(Picture.alpha_composite(image, bar).convert("RGB"))
+
+
+def film(
+    character: Character,
+    qpos: np.ndarray,
+    path: str | Path,
+    *,
+    fps: float = 30.0,
+    text: str | Sequence[str] = "",
+    **options,
+) -> Path:
+    """Render `qpos [T, 35]` to `path`, an .mp4 or .gif by its name; a gif keeps at most 20 frames a second.
+
+    `text` is one caption, or one per frame; `options` are those of `frames`. The file appears under its name only
+    when it is complete.
+    """
+    path = Path(path)
+    if path.suffix not in (".mp4", ".gif"):
+        raise UserError(f"a film's name ends in .mp4 or .gif, not {path.name!r}")
+    if not isinstance(text, str) and len(text) != len(qpos):
+        raise UserError(f"one caption per frame: {len(qpos)} frames, {len(text)} captions")
+    width, height = options.get("width", 480), options.get("height", 480)
+    if path.suffix == ".mp4" and (width % 2 or height % 2):
+        raise UserError(f"H.264 wants an even width and height, not {width} x {height}")
+    stride = int(np.ceil(fps / MAX_GIF_FPS)) if path.suffix == ".gif" else 1
+    qpos, texts = np.asarray(qpos)[::stride], [text] if isinstance(text, str) else list(text)[::stride]
+    shots = frames(character, qpos, fps=fps / stride, **options)
+    captioned = (caption(p, texts[i % len(texts)]) if any(texts) else p for i, p in enumerate(shots))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
+    try:
+        if path.suffix == ".gif":
+            _write_gif(partial, captioned, fps / stride)
+        else:
+            _write_mp4(partial, captioned, fps)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
+
+
+def _write_mp4(path: Path, pictures: Iterator[np.ndarray], fps: float) -> None:
+    with imageio.get_writer(
+        path, format="FFMPEG", fps=fps, codec="libx264", quality=None, pixelformat="yuv420p", macro_block_size=1,
+        output_params=["-crf", "20", "-preset", "medium", "-movflags", "+faststart"],
+    ) as writer:  # fmt: skip
+        for picture in pictures:
+            writer.append_data(picture)
+
+
+def _write_gif(path: Path, pictures: Iterator[np.ndarray], fps: float) -> None:
+    stills = [Picture.fromarray(p).quantize(128, dither=Picture.Dither.NONE) for p in pictures]
+    milliseconds = 10 * max(2, round(100.0 / fps))  # gif counts hundredths; players refuse less than two
+    stills[0].save(path, save_all=True, append_images=stills[1:], duration=milliseconds, loop=0, optimize=True)
