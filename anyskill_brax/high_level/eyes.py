@@ -1,0 +1,57 @@
+"""How a reward model sees the worlds: render and encode, or encode the pose itself."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from anyskill_brax.character.kinematics import BodyState
+from anyskill_brax.clip.reward import RewardModel, mean_feature
+from anyskill_brax.envs.latent_env import per_instruction
+from anyskill_brax.types import UserError
+
+Render = Callable[[BodyState], jax.Array]
+"""Bodies of W worlds -> images `[W, H, W, 3]` float32 in 0..1: one camera."""
+
+
+@struct.dataclass
+class Eyes:
+    """`embed_state` of the method: the mean feature over the camera `views`, or the pose encoder's.
+
+    The weights of a model that is a pytree are arguments of the jitted program; in a closure they would be constants.
+    """
+
+    weights: list[jax.Array]
+    rebuild: Callable[[Any], RewardModel] = struct.field(pytree_node=False)
+    views: tuple[Render, ...] = struct.field(pytree_node=False)
+    axis: str = struct.field(pytree_node=False)
+
+    @classmethod
+    def create(cls, model: RewardModel, views: Sequence[Render], axis: str) -> "Eyes":
+        if model.needs_images and not views:
+            raise UserError(f"the reward model {model.name} reads images: give at least one camera view")
+        leaves, structure = jax.tree.flatten(model)
+        if all(isinstance(leaf, jax.Array) for leaf in leaves):
+            return cls(leaves, structure.unflatten, tuple(views), axis)
+        return cls([], lambda weights: model, tuple(views), axis)
+
+    def embed_state(self, bodies: BodyState) -> jax.Array:
+        """Bodies `[I, E, B, ...]` -> unit features `[I, E, D]`.
+
+        With "map" each instruction's worlds are rendered and encoded on their own (see `per_instruction`); with "vmap"
+        all `W = I x E` worlds are one render batch and one encoder batch, which is what an accelerator wants.
+        """
+        if self.axis == "map":
+            return per_instruction(self._embed, self.axis)(bodies)
+        lead = bodies.pos.shape[:2]
+        flat = self._embed(jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), bodies))
+        return flat.reshape(*lead, -1)
+
+    def _embed(self, bodies: BodyState) -> jax.Array:
+        model = self.rebuild(self.weights)
+        if not model.needs_images:
+            return model.embed_poses(bodies)
+        features = [model.embed_images(render(bodies)) for render in self.views]
+        return features[0] if len(features) == 1 else mean_feature(jnp.stack(features, axis=-2))

@@ -1,0 +1,90 @@
+"""Frozen settings of the high-level stage. No defaults here: `configs/high_level.py` writes each number once."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class RolloutSettings:
+    """Worlds and episodes; lengths in latent steps (1/6 s)."""
+
+    num_envs: int  # E, worlds per instruction
+    horizon: int  # latent steps per update
+    episode_length: int
+    instruction_axis: str  # "map": bit-for-bit independent lines; "vmap": one batch, for accelerators
+
+
+@dataclass(frozen=True)
+class RewardSettings:
+    """Weights of the terms, by name, and what the terms need."""
+
+    clip: float  # similarity, in standard deviations of the probe's random-latent rollouts
+    style: float  # r_D of the frozen discriminator
+    alive: float  # per latent step on one's feet
+    fall: float  # once, when the episode fails
+    delta: float  # potential shaping by the similarity
+    baseline_text: str  # goal-baseline projection (VLM-RM): the state without the skill
+    baseline_alpha: float  # 0 = plain cosine
+    min_std: float  # of the similarity: keeps a text that nothing moves from exploding
+    max_reductions: int  # early termination, see clip/reward.py
+    give_up_prob: float
+    min_head_height: float  # [m]
+
+
+@dataclass(frozen=True)
+class ProbeSettings:
+    """The warm-up: candidate latents, each held in a few worlds, rolled out once for all instructions."""
+
+    num_random: int  # candidates uniform on the sphere
+    num_motion: int  # and of the latents of the low-level controller's motions, at most
+    repeats: int  # worlds per candidate
+    length: int  # latent steps each is held
+    skip: int  # of those, how many pass before scores count
+    init_from_probe: bool  # start each actor at its best candidate; False = the paper: at the centre of the sphere
+    init_norm: float  # length of the unnormalised latent it starts at: larger commits more, explores less
+
+
+@dataclass(frozen=True)
+class LearnerSettings:
+    actor: tuple[int, ...]  # hidden widths
+    critic: tuple[int, ...]
+    discount: float  # per latent step
+    gae_lambda: float
+    ratio_epsilon: float
+    epochs: int
+    minibatches: int
+    actor_lr: float
+    critic_lr: float
+    max_grad_norm: float
+    sigma: float  # exploration noise of the unnormalised latent, first update
+    final_sigma: float  # and last; geometric in between
+    best_decay: float  # smoothing of the reward by which the best actor is kept
+
+
+@dataclass(frozen=True)
+class HighLevelSettings:
+    rollout: RolloutSettings
+    reward: RewardSettings
+    probe: ProbeSettings
+    learner: LearnerSettings
+    updates: int
+    seed: int
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> "HighLevelSettings":
+        return cls(
+            rollout=_read(RolloutSettings, config["rollout"]),
+            reward=_read(RewardSettings, config["reward"]),
+            probe=_read(ProbeSettings, config["probe"]),
+            learner=_read(LearnerSettings, config["learner"]),
+            updates=int(config["updates"]),
+            seed=int(config["seed"]),
+        )
+
+
+def _read(kind: type[T], section: Mapping[str, Any]) -> T:
+    values = {f.name: section[f.name] for f in fields(kind)}  # type: ignore[arg-type]
+    return kind(**{k: tuple(v) if isinstance(v, list | tuple) else v for k, v in values.items()})

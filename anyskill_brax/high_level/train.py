@@ -1,0 +1,369 @@
+"""I instructions learn together: `make_train` is the algorithm, `train` the door with files, logs and checkpoints."""
+
+import functools
+import hashlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+
+from anyskill_brax.clip.reward import EarlyTermination, RewardModel, ScoreNormalizer, Trend, embed_goals
+from anyskill_brax.envs.humanoid_env import HumanoidEnv
+from anyskill_brax.envs.latent_env import LatentEnv, LatentOutcome, LatentState, per_instruction
+from anyskill_brax.high_level.eyes import Eyes, Render
+from anyskill_brax.high_level.instructions import Instruction
+from anyskill_brax.high_level.learner import Choice, Learner, Learning, aim
+from anyskill_brax.high_level.probe import Findings, grade, motion_rows, roll_out
+from anyskill_brax.high_level.reward import Goal, reward_terms, similarity, weigh
+from anyskill_brax.high_level.settings import HighLevelSettings
+from anyskill_brax.policies import HighLevelPolicy, LowLevelController
+from anyskill_brax.types import Metrics, Params, PRNGKey
+from anyskill_brax.workdir import Workdir
+
+
+@struct.dataclass
+class TrainState:
+    """All that training is, at one moment; leading axis I, worlds `[I, E]`."""
+
+    learner: Learner
+    worlds: LatentState
+    trend: Trend
+    goal: Goal
+    normalizer: ScoreNormalizer
+    key: PRNGKey  # [I, 2]
+    best: Params  # the actor that earned `best_reward`
+    best_reward: jax.Array  # [I]
+    smooth_reward: jax.Array  # [I]
+    update: jax.Array  # [] int32, updates done
+
+
+@struct.dataclass
+class Record:
+    """One latent step of one instruction's worlds `[E]`, graded."""
+
+    terms: dict[str, jax.Array]
+    reward: jax.Array
+    score: jax.Array  # similarity as the reward model gives it
+    fallen: jax.Array
+    gave_up: jax.Array  # early termination after successive reductions
+    terminated: jax.Array
+    truncated: jax.Array
+
+
+@struct.dataclass
+class Frozen:
+    """What training uses and never changes."""
+
+    low_level: LowLevelController
+    eyes: Eyes
+
+
+Init = Callable[[Frozen, PRNGKey, PRNGKey, Goal], tuple[TrainState, Findings]]
+Update = Callable[[Frozen, TrainState], tuple[TrainState, Metrics]]
+
+
+def make_learning(settings: HighLevelSettings, low_level: LowLevelController) -> Learning:
+    return Learning(settings.learner, low_level.normalizer, low_level.obs_dim, low_level.latent_dim)
+
+
+def make_train(env: HumanoidEnv, settings: HighLevelSettings) -> tuple[Init, Update]:
+    """Pure `init(frozen, probe_key, keys [I, 2], goals [I, D])` and `update(frozen, state)`; jit both.
+
+    `update`: roll T latent steps out in all worlds at once (physics one batch of I x E), grade them, learn by PPO.
+    """
+    axis, num_envs, horizon = settings.rollout.instruction_axis, settings.rollout.num_envs, settings.rollout.horizon
+    head = env.character.body("head")
+    rules = EarlyTermination(
+        settings.reward.max_reductions, settings.reward.give_up_prob, settings.reward.min_head_height
+    )
+
+    def each(fn):
+        return per_instruction(fn, axis)
+
+    def latent_env(frozen: Frozen) -> LatentEnv:
+        return LatentEnv(env, frozen.low_level, settings.rollout.episode_length, axis)
+
+    def init(frozen: Frozen, probe_key: PRNGKey, keys: PRNGKey, goals: Goal) -> tuple[TrainState, Findings]:
+        learning, worlds = make_learning(settings, frozen.low_level), latent_env(frozen)
+        probe = roll_out(probe_key, worlds, frozen.eyes, settings.probe)
+
+        def init_one(key: PRNGKey, goal: Goal):
+            key, key_learner = jax.random.split(key)
+            findings = grade(probe, goal, settings)
+            learner = learning.init(key_learner)
+            if settings.probe.init_from_probe:
+                learner = learner.replace(actor=aim(learner.actor, findings.best, settings.probe.init_norm))
+            return key, learner, rules.init(num_envs), findings
+
+        key, learner, trend, findings = each(init_one)(keys, goals)
+        never = jnp.full(keys.shape[0], -jnp.inf)
+        state = TrainState(
+            learner=learner,
+            worlds=worlds.blank(keys.shape[0], num_envs),
+            trend=trend,
+            goal=goals,
+            normalizer=findings.normalizer,
+            key=key,
+            best=learner.actor,
+            best_reward=never,
+            smooth_reward=never,
+            update=jnp.zeros((), jnp.int32),
+        )
+        # Weak types would make the second update another program.
+        return jax.tree.map(lambda x: x.astype(x.dtype), state), findings
+
+    def grade_step(
+        worlds: LatentState,
+        trend: Trend,
+        outcome: LatentOutcome,
+        features: jax.Array,
+        goal: Goal,
+        normalizer: ScoreNormalizer,
+        key: PRNGKey,
+    ) -> tuple[LatentState, Trend, Record]:
+        """Reward a latent step as it ended, then say which episodes are over."""
+        score = similarity(features, goal, settings.reward)
+        terms = reward_terms(score, trend.last, outcome.style, outcome.fallen, normalizer, settings.learner.discount)
+        trend, terminate = rules.update(trend, score, outcome.bodies.pos[..., head, 2], key)
+        terminated = terminate | outcome.fallen
+        record = Record(
+            terms=terms,
+            reward=weigh(terms, settings.reward),
+            score=score,
+            fallen=outcome.fallen,
+            gave_up=terminate & ~outcome.fallen,
+            terminated=terminated,
+            truncated=outcome.out_of_time & ~terminated,
+        )
+        done = record.terminated | record.truncated
+        return worlds.replace(done=done), rules.clear(trend, done), record
+
+    def update(frozen: Frozen, state: TrainState) -> tuple[TrainState, Metrics]:
+        learning, env = make_learning(settings, frozen.low_level), latent_env(frozen)
+        sigma = _sigma(state.update, settings)
+        keys = each(lambda key: jax.random.split(key, 2 + horizon))(state.key)
+
+        def latent_step(carry, step_keys):
+            worlds, trend = carry
+
+            def act(learner: Learner, worlds: LatentState, key: PRNGKey):
+                key_begin, key_act, key_grade = jax.random.split(key, 3)
+                worlds = env.begin(worlds, key_begin)
+                return worlds, *learning.act(learner, env.observe(worlds), key_act, sigma), key_grade
+
+            worlds, latent, choice, key_grade = each(act)(state.learner, worlds, step_keys)
+            worlds, outcome = env.step(worlds, latent)
+            features = frozen.eyes.embed_state(outcome.bodies)
+            worlds, trend, record = each(grade_step)(
+                worlds, trend, outcome, features, state.goal, state.normalizer, key_grade
+            )
+            return (worlds, trend), (choice, record)
+
+        (worlds, trend), rollout = jax.lax.scan(
+            latent_step, (state.worlds, state.trend), jnp.swapaxes(keys[:, 2:], 0, 1)
+        )
+        rollout = jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), rollout)  # [I, T, E, ...]
+
+        def learn(one: TrainState, worlds: LatentState, rollout: tuple[Choice, Record], key: PRNGKey):
+            choices, record = rollout
+            learner, metrics = learning.learn(
+                one.learner,
+                choices,
+                record.reward,
+                record.terminated,
+                record.truncated,
+                env.observe(worlds),
+                sigma,
+                key,
+            )
+            reward = record.reward.mean()
+            decay = settings.learner.best_decay
+            smooth = jnp.where(
+                jnp.isfinite(one.smooth_reward), decay * one.smooth_reward + (1 - decay) * reward, reward
+            )
+            better = smooth > one.best_reward
+            best = jax.tree.map(lambda new, old: jnp.where(better, new, old), one.learner.actor, one.best)
+            metrics |= {name: term.mean() for name, term in record.terms.items()}
+            metrics |= {"reward": reward, "score": record.score.mean(), "sigma": sigma}
+            metrics |= {"fell": record.fallen.mean(), "gave_up": record.gave_up.mean()}
+            return learner, best, jnp.where(better, smooth, one.best_reward), smooth, metrics
+
+        per_line = state.replace(update=jnp.zeros(state.key.shape[0]))  # every leaf needs the leading axis
+        learner, best, best_reward, smooth, metrics = each(learn)(per_line, worlds, rollout, keys[:, 1])
+        state = state.replace(
+            learner=learner,
+            worlds=worlds,
+            trend=trend,
+            key=keys[:, 0],
+            best=best,
+            best_reward=best_reward,
+            smooth_reward=smooth,
+            update=state.update + 1,
+        )
+        return state, metrics
+
+    return init, update
+
+
+def _sigma(update: jax.Array, settings: HighLevelSettings) -> jax.Array:
+    """Exploration shrinks geometrically as the policy commits (AnySkill, section 4.2)."""
+    progress = jnp.clip(update / max(settings.updates - 1, 1), 0.0, 1.0)
+    learner = settings.learner
+    return learner.sigma * (learner.final_sigma / learner.sigma) ** progress
+
+
+# -- the door ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class TrainedSkill:
+    """What training leaves for one instruction; publishing is for those above."""
+
+    instruction: Instruction
+    policy: HighLevelPolicy
+    untrained: HighLevelPolicy  # the same network before training, without the probe: the baseline
+    reward_before: float  # mean reward of the first update
+    reward_after: float  # and of the last tenth
+    score_after: float  # mean similarity of the last tenth
+
+
+Report = Callable[[int, Mapping[str, np.ndarray]], None]
+"""`report(updates done, metrics [I])`, after every update."""
+
+
+def train(
+    config: Mapping[str, Any],
+    workdir: str | Path,
+    *,
+    env: HumanoidEnv,
+    low_level: LowLevelController,
+    model: RewardModel,
+    instructions: Sequence[Instruction],
+    views: Sequence[Render] = (),
+    report: Report = lambda update, metrics: None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> list[TrainedSkill] | None:
+    """Train every instruction; resume where `workdir` stands. None when `should_stop` ended it early, state saved."""
+    settings = HighLevelSettings.from_config(config)
+    identity = {
+        "instructions": {i.slug: i.text for i in instructions},
+        "low_level": {"name": low_level.name, "sha256": digest(low_level)},
+        "reward_model": {"name": model.name, "sha256": model.sha256, "views": len(views)},
+    }
+    folder = Workdir(workdir, {**config, **identity})
+    try:
+        frozen = Frozen(low_level, Eyes.create(model, views, settings.rollout.instruction_axis))
+        init, update = (jax.jit(fn) for fn in make_train(env, settings))
+        start = (
+            frozen,
+            jax.random.PRNGKey(settings.seed),
+            jnp.stack([i.key(settings.seed) for i in instructions]),
+            goals(model, [i.text for i in instructions], settings.reward.baseline_text),
+        )
+        restored = folder.restore(jax.eval_shape(init, *start)[0])
+        if restored is None:
+            state, findings = init(*start)
+            folder.save(0, state)
+            folder.log(0, _describe(findings, low_level, instructions, settings.probe.num_motion))
+        else:
+            state = restored[1]
+        state = _run(
+            state,
+            functools.partial(update, frozen),
+            folder,
+            instructions,
+            settings,
+            float(config["checkpoint_seconds"]),
+            report,
+            should_stop,
+        )
+        if int(state.update) < settings.updates:
+            return None
+        return _harvest(state, folder, instructions, settings, low_level)
+    finally:
+        folder.close()
+
+
+def _run(
+    state: TrainState,
+    update: Callable[[TrainState], tuple[TrainState, Metrics]],
+    folder: Workdir,
+    instructions: Sequence[Instruction],
+    settings: HighLevelSettings,
+    checkpoint_seconds: float,
+    report: Report,
+    should_stop: Callable[[], bool],
+) -> TrainState:
+    saved = time.monotonic()
+    for done in range(int(state.update) + 1, settings.updates + 1):
+        state, metrics = update(state)
+        values = {name: np.asarray(value) for name, value in metrics.items()}
+        folder.log(done, {f"{n}/{i.slug}": float(v[k]) for n, v in values.items() for k, i in enumerate(instructions)})
+        report(done, values)
+        stop = should_stop()
+        if stop or done == settings.updates or time.monotonic() - saved > checkpoint_seconds:
+            folder.save(done, state)
+            saved = time.monotonic()
+        if stop:
+            break
+    return state
+
+
+def _describe(
+    findings: Findings, low_level: LowLevelController, instructions: Sequence[Instruction], num_motion: int
+) -> dict[str, Any]:
+    """What the probe chose, for the log: the best candidate's name and the spread of the candidates' values."""
+    names = [low_level.motion_names[row] for row in motion_rows(len(low_level.motion_names), num_motion)]
+    row: dict[str, Any] = {}
+    for k, instruction in enumerate(instructions):
+        values = np.asarray(findings.values[k])
+        best = int(values.argmax())
+        row[f"probe_best/{instruction.slug}"] = names[best] if best < len(names) else f"random {best - len(names)}"
+        row[f"probe_value/{instruction.slug}"] = float(values[best])
+        row[f"probe_mean/{instruction.slug}"] = float(values.mean())
+    return row
+
+
+def _harvest(
+    state: TrainState,
+    folder: Workdir,
+    instructions: Sequence[Instruction],
+    settings: HighLevelSettings,
+    low_level: LowLevelController,
+) -> list[TrainedSkill]:
+    learning = make_learning(settings, low_level)
+    untrained = jax.jit(lambda key: learning.init(jax.random.split(key)[1]).actor)
+    rows = [row for row in folder.read_metrics() if row["update"] > 0]
+    tail = rows[-max(len(rows) // 10, 1) :]
+    return [
+        TrainedSkill(
+            instruction=instruction,
+            policy=learning.policy(jax.tree.map(lambda x, k=k: jnp.asarray(x[k]), state.best)),
+            untrained=learning.policy(untrained(instruction.key(settings.seed))),
+            reward_before=rows[0][f"reward/{instruction.slug}"],
+            reward_after=float(np.mean([row[f"reward/{instruction.slug}"] for row in tail])),
+            score_after=float(np.mean([row[f"score/{instruction.slug}"] for row in tail])),
+        )
+        for k, instruction in enumerate(instructions)
+    ]
+
+
+def goals(model: RewardModel, texts: Sequence[str], baseline_text: str) -> Goal:
+    """Every instruction's goal `[I, D]`, with the baseline beside it. Each text is embedded alone (decision 0006)."""
+    rows = [embed_goals(model, [text])[0] for text in (*texts, baseline_text)]
+    text = jnp.asarray(np.stack(rows[:-1]), jnp.float32)
+    return Goal(text=text, baseline=jnp.broadcast_to(jnp.asarray(rows[-1], jnp.float32), text.shape))
+
+
+def digest(low_level: LowLevelController) -> str:
+    """sha256 over the controller's weights, names in order."""
+    total = hashlib.sha256()
+    for name, value in sorted(low_level.to_tensors().items()):
+        total.update(name.encode() + value.tobytes())
+    return total.hexdigest()

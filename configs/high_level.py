@@ -1,0 +1,77 @@
+"""High-level policies (AnySkill), many instructions at once. Lab book: docs/decisions/0006.
+
+python tools/train_batch.py --instructions configs/instructions/demo.txt --config configs/high_level.py:demo
+python tools/train_batch.py --instructions configs/instructions/anyskill.txt                                 # 2 cores
+python tools/train_batch.py --instructions list.txt --config configs/high_level.py:anyskill --clip clip-vit-base-patch32
+"""
+
+from ml_collections import ConfigDict
+
+
+def get_config(variant: str = "") -> ConfigDict:
+    """Variants: "" (2 CPU cores), "demo" (minutes), "quicktest" (seconds), "anyskill" (published sizes; a GPU)."""
+    config = ConfigDict()
+    config.seed = 0
+    config.updates = 200
+    config.backend = "native"  # physics: "native" (CPU) or "mjx"
+    config.motions = ()  # folders of .npz clips, or "builtin": reference-state starts; none = the default pose
+    config.reference_start_prob = 0.5
+    config.fall_height = 0.15  # [m] of the head
+    config.num_views = 1  # cameras, when the reward model reads images
+    config.checkpoint_seconds = 60.0
+
+    config.rollout = ConfigDict(dict(num_envs=64, horizon=10, episode_length=10, instruction_axis="map"))
+    config.reward = ConfigDict(
+        dict(
+            clip=1.0,
+            style=0.2,
+            alive=0.5,
+            fall=3.0,
+            delta=0.0,
+            baseline_text="a person standing still",
+            baseline_alpha=0.0,
+            min_std=0.01,
+            max_reductions=8,
+            give_up_prob=0.8,
+            min_head_height=0.15,
+        )
+    )
+    config.probe = ConfigDict(
+        dict(num_random=256, num_motion=256, repeats=1, length=14, skip=6, init_from_probe=True, init_norm=1.5)
+    )
+    config.learner = ConfigDict(
+        dict(
+            actor=(256, 128),
+            critic=(256, 128),
+            discount=0.95,
+            gae_lambda=0.95,
+            ratio_epsilon=0.2,
+            epochs=4,
+            minibatches=4,
+            actor_lr=3e-4,
+            critic_lr=1e-3,
+            max_grad_norm=1.0,
+            sigma=0.1,  # exp(-2.3)
+            final_sigma=0.04,
+            best_decay=0.9,
+        )
+    )
+
+    if variant == "demo":
+        config.updates = 60
+        config.rollout.num_envs = 48
+    elif variant == "quicktest":
+        config.updates = 3
+        config.rollout.update(dict(num_envs=4, horizon=4, episode_length=3))
+        config.probe.update(dict(num_random=6, num_motion=2, length=3, skip=1))
+        config.learner.update(dict(actor=(16,), critic=(16,), epochs=2, minibatches=2))
+    elif variant == "anyskill":
+        config.updates = 500
+        config.rollout.update(dict(num_envs=1024, horizon=4, instruction_axis="vmap"))
+        config.probe.init_from_probe = False
+        config.learner.update(dict(actor=(1024, 512), critic=(1024, 512), actor_lr=2e-5, critic_lr=1e-4, discount=0.99))
+    elif variant:
+        raise ValueError(
+            f"configs/high_level.py has the variants '', 'demo', 'quicktest' and 'anyskill', not {variant!r}"
+        )
+    return config.lock()
