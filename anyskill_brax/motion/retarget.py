@@ -55,12 +55,12 @@ def _own_skeleton(character: Character, source: SourceMotion) -> tuple[Targets, 
     pos_weight = np.zeros(character.num_bodies)
     pos_weight[[0, *character.feet]] = PELVIS_WEIGHT, FOOT_WEIGHT, FOOT_WEIGHT
     targets = Targets(
-        rot=np.float32(rot),
+        rot=np.asarray(rot, np.float32),
         bone_dir=np.zeros_like(pos, np.float32),
-        pos=np.float32(pos),
-        rot_weight=np.float32(moves),
+        pos=np.asarray(pos, np.float32),
+        rot_weight=moves.astype(np.float32),
         dir_weight=np.zeros(character.num_bodies, np.float32),
-        pos_weight=np.float32(pos_weight),
+        pos_weight=pos_weight.astype(np.float32),
     )
     return targets, np.concatenate([source.root_pos, rot[:, 0], hinge_angles(character, source.local_rot)], axis=1)
 
@@ -97,9 +97,9 @@ def _other_skeleton(character: Character, source: SourceMotion) -> tuple[Targets
     for name, value in ROT_WEIGHT.items():
         weight["rot"][body(name)] = value
     targets = Targets(
-        rot=np.float32(rot),
-        bone_dir=np.float32(directions),
-        pos=np.float32(scale * pos),
+        rot=np.asarray(rot, np.float32),
+        bone_dir=directions.astype(np.float32),
+        pos=(scale * pos).astype(np.float32),
         rot_weight=weight["rot"],
         dir_weight=weight["dir"],
         pos_weight=weight["pos"],

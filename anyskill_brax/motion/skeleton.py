@@ -40,7 +40,7 @@ JOINT_ALIASES: dict[str, tuple[str, ...]] = {
     ),
     "head": ("head", "Head"),
     **{
-        f"{side}_{body}": (f"{side}_{body}", *(f"{mark}{word}" for word in words for mark in (side, side[0])))
+        f"{side}_{body}": (f"{side}_{body}", *(f"{mark}{word}" for word in words for mark in (side.title(), side[0])))
         for side in ("right", "left")
         for body, words in _SIDED.items()
     },

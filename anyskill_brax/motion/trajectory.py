@@ -48,7 +48,7 @@ def _residual(character: Character, qpos: jax.Array, delta: jax.Array, targets: 
     turned = rotations.quat_mul(qpos[3:7], turn)
     moved = jnp.concatenate([qpos[:3] + delta[:3], turned, qpos[7:] + delta[6:]])
     bodies = forward_kinematics(character, moved, jnp.zeros(34))
-    error = rotations.quat_mul(rotations.quat_conj(targets.rot), bodies.rot)
+    error = rotations.quat_mul(rotations.quat_conj(jnp.asarray(targets.rot)), bodies.rot)
     rot = 2.0 * error[:, 1:] * jnp.where(error[:, :1] < 0.0, -1.0, 1.0)  # 2 sin(angle / 2) axis: smooth at 0
     bone = bodies.pos - bodies.pos[np.maximum(character.parents, 0)]
     length = np.maximum(np.linalg.norm(character.offsets, axis=-1, keepdims=True), 1e-6)

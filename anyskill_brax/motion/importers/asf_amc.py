@@ -7,6 +7,7 @@ few subjects captured at 60.
 
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -74,8 +75,10 @@ def _numbers(path: Path, line: int, words: list[str], count: int, expected: str)
 
 def _read_asf(path: Path) -> tuple[tuple[str, ...], np.ndarray, np.ndarray, np.ndarray, dict[str, list[str]]]:
     """Bones `[Jn]` parents first, their parents, offsets `[Jn, 3]`, axes `[Jn, 3]` [deg] and degrees of freedom."""
-    ends, axis, dofs, up = {"root": np.zeros(3)}, {"root": np.zeros(3)}, {"root": []}, {"root": "root"}
-    order, section, bone, facts = ["root"], "", "", {}
+    ends, axis, up = {"root": np.zeros(3)}, {"root": np.zeros(3)}, {"root": "root"}
+    dofs: dict[str, list[str]] = {"root": []}
+    order, section = ["root"], ""
+    facts: dict[str, Any] = {}
     for line, words in _lines(path):
         key, rest = words[0].lower(), words[1:]
         if key.startswith(":"):
@@ -100,7 +103,7 @@ def _read_asf(path: Path) -> tuple[tuple[str, ...], np.ndarray, np.ndarray, np.n
             count = 1 if key == "length" else 3
             facts[key] = _numbers(path, line, rest[:count], count, f"the bone's {key}")
         elif section == ":bonedata" and key in ("name", "dof"):
-            facts[key] = rest[0] if key == "name" and rest else [dof.lower() for dof in rest]
+            facts[key] = " ".join(rest) if key == "name" else [dof.lower() for dof in rest]
         elif section == ":hierarchy" and key not in ("begin", "end"):
             for child in rest:
                 if child not in ends or words[0] not in order or child in up:

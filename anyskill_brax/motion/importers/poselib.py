@@ -38,8 +38,9 @@ class _Array:
         if not isinstance(self.dtype, _DType) or not re.fullmatch(r"(O8?|[fiu][248]|[iu]1|b1)", self.dtype.code):
             raise ValueError(f"an array of {getattr(self.dtype, 'code', self.dtype)!r} instead of numbers")
         if self.dtype.code.startswith("O"):
-            (item,) = self.raw if isinstance(self.raw, list) else ()
-            return _plain(item)
+            if not isinstance(self.raw, list) or len(self.raw) != 1:
+                raise ValueError("an object array of other than one object")
+            return _plain(self.raw[0])
         kind = np.dtype(("<" if self.dtype.order in "|=" else self.dtype.order) + self.dtype.code)
         return np.frombuffer(self.raw, kind).reshape(self.shape, order="F" if self.fortran else "C")
 
@@ -90,7 +91,7 @@ def read_poselib(path: Path, fps: float | None = None) -> SourceMotion:
         is_local = bool(data["is_local"])
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(
-            f"{path}: expected a SkeletonMotion with rotation, root_translation, skeleton_tree, is_local, fps; {error!r}"
+            f"{path}: expected a SkeletonMotion of rotation, root_translation, skeleton_tree, is_local, fps; {error!r}"
         ) from None
     character = load_character()
     if joints != character.body_names or np.abs(offsets[1:] - character.offsets[1:]).max() > 1e-3:

@@ -1,0 +1,424 @@
+"""Every trap of the source formats, on hand-made files and on the real ones of the motion pack."""
+
+import json
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from anyskill_brax.motion.importers import read_source
+from anyskill_brax.motion.importers.manifest import find_trials, read_manifest
+from anyskill_brax.types import UserError
+
+CMU_MANIFEST = Path(__file__).parents[2] / "configs" / "motions" / "cmu.json"
+
+# A stick figure, y up, facing z: joint -> (parent, offset).
+FIGURE = {
+    "Hips": (None, (0, 0, 0)),
+    "Spine": ("Hips", (0, 2, 0)),
+    "Head": ("Spine", (0, 3, 0)),
+    "LeftArm": ("Spine", (2, 2, 0)),
+    "LeftForeArm": ("LeftArm", (3, 0, 0)),
+    "LeftHand": ("LeftForeArm", (2, 0, 0)),
+    "RightArm": ("Spine", (-2, 2, 0)),
+    "RightForeArm": ("RightArm", (-3, 0, 0)),
+    "RightHand": ("RightForeArm", (-2, 0, 0)),
+    "LeftUpLeg": ("Hips", (1, 0, 0)),
+    "LeftLeg": ("LeftUpLeg", (0, -4, 0)),
+    "LeftFoot": ("LeftLeg", (0, -4, 0)),
+    "RightUpLeg": ("Hips", (-1, 0, 0)),
+    "RightLeg": ("RightUpLeg", (0, -4, 0)),
+    "RightFoot": ("RightLeg", (0, -4, 0)),
+}
+
+
+def bvh_text(frames: list[dict[str, tuple]], axes: np.ndarray | None = None, newline: str = "\n") -> str:
+    """A BVH of `FIGURE`. Frames map joints to rotation vectors [deg], "position" to the root's; seen in `axes`."""
+    axes = np.eye(3) if axes is None else axes
+
+    def block(name: str, depth: int) -> list[str]:
+        parent, offset = FIGURE[name]
+        position = "" if parent else "Xposition Yposition Zposition "
+        lines = [
+            f"{'JOINT' if parent else 'ROOT'} {name}",
+            "{",
+            "OFFSET " + " ".join(map(str, axes @ np.array(offset))),
+        ]
+        lines.append(f"CHANNELS {3 if parent else 6} {position}Zrotation Yrotation Xrotation")
+        children = [child for child, (up, _) in FIGURE.items() if up == name]
+        for child in children:
+            lines += block(child, depth + 1)
+        return lines + ([] if children else ["End Site", "{", "OFFSET 0 0 1", "}"]) + ["}"]
+
+    def depth_first(name: str) -> list[str]:
+        return [name] + [n for child, (up, _) in FIGURE.items() if up == name for n in depth_first(child)]
+
+    lines = ["HIERARCHY", *block("Hips", 0), "MOTION", f"Frames: {len(frames)}", "Frame Time: 0.05"]
+    for frame in frames:
+        values = list(axes @ np.array(frame.get("position", (0, 8, 0)), float))
+        for name in depth_first("Hips"):
+            turn = Rotation.from_rotvec(axes @ np.array(frame.get(name, (0, 0, 0)), float), degrees=True)
+            values += list(turn.as_euler("ZYX", degrees=True))
+        lines.append(" ".join(f"{value:.9f}" for value in values))
+    return newline.join(lines) + newline
+
+
+def write(folder: Path, name: str, text: str) -> Path:
+    path = folder / name
+    path.write_bytes(text.encode())
+    return path
+
+
+RAISE = {"LeftArm": (0, 0, 90), "position": (1, 8, 2)}
+
+
+def test_bvh_left_arm_raised_by_hand(tmp_path):
+    motion = read_source(write(tmp_path, "a.bvh", bvh_text([{}, RAISE])))
+    pos, _ = motion.forward_kinematics()
+    assert motion.fps == pytest.approx(20)
+    # y up, facing z, x left -> z up, facing x, y left: (x, y, z) -> (z, x, y).
+    np.testing.assert_allclose(pos[1, 0], [2, 1, 8], atol=1e-6)
+    np.testing.assert_allclose(pos[0, motion.joint_of("left_hand")], [0, 7, 12], atol=1e-6)
+    np.testing.assert_allclose(pos[1, motion.joint_of("left_hand")], [2, 3, 17], atol=1e-6)
+
+
+def test_bvh_axes_are_told_from_the_rest_pose(tmp_path):
+    plain = read_source(write(tmp_path, "a.bvh", bvh_text([{}, RAISE])))
+    z_up_facing_minus_y = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]])
+    other = read_source(write(tmp_path, "b.bvh", bvh_text([{}, RAISE], z_up_facing_minus_y)))
+    np.testing.assert_allclose(other.root_pos, plain.root_pos, atol=1e-6)
+    np.testing.assert_allclose(other.forward_kinematics()[0], plain.forward_kinematics()[0], atol=1e-6)
+
+
+def test_bvh_line_ends_do_not_matter(tmp_path):
+    unix = read_source(write(tmp_path, "a.bvh", bvh_text([{}, RAISE])))
+    windows = read_source(write(tmp_path, "b.bvh", bvh_text([{}, RAISE], newline="\r\n")))
+    np.testing.assert_array_equal(unix.local_rot, windows.local_rot)
+
+
+def test_bvh_added_t_pose_is_dropped_and_a_fast_start_is_not(tmp_path):
+    moving = [{"LeftArm": (0, 0, angle)} for angle in (80, 81, 82, 83)]
+    assert read_source(write(tmp_path, "a.bvh", bvh_text([{}, *moving]))).num_frames == 4
+    fast = [{"LeftArm": (0, 0, angle)} for angle in (0, 30, 60, 80)]
+    assert read_source(write(tmp_path, "b.bvh", bvh_text(fast))).num_frames == 4
+
+
+def test_bvh_cut_in_half_names_file_and_line(tmp_path):
+    text = bvh_text([{}, RAISE, RAISE, RAISE])
+    lines = text.splitlines()
+    with pytest.raises(
+        UserError, match=rf"half\.bvh: the file ends after line {len(lines) - 2}, expected frame 3 of 4"
+    ):
+        read_source(write(tmp_path, "half.bvh", "\n".join(lines[:-2])))
+    with pytest.raises(UserError, match=r"half\.bvh, line \d+: expected frame 4 of 4 \(48 numbers"):
+        read_source(write(tmp_path, "half.bvh", text[:-200]))
+    with pytest.raises(UserError, match=r"half\.bvh.* line \d+.* expected"):
+        read_source(write(tmp_path, "half.bvh", text[: len(text) // 8]))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("HIERARCHY", "HIRARCHY", "line 1: expected HIERARCHY"),
+        ("OFFSET 3.0 0.0 0.0", "OFFSET 3.0 x 0.0", "expected OFFSET x y z"),
+        ("CHANNELS 3 Z", "CHANNELS 4 Z", "expected CHANNELS n"),
+        ("Frame Time: 0.05", "Frame Time: 0", "frame time above 0"),
+        ("OFFSET 0.0 -4.0 0.0", "OFFSET 0.0 4.0 0.0", "standing figure"),
+    ],
+)
+def test_bvh_bad_input_is_explained(tmp_path, old, new, message):
+    text = bvh_text([{}, RAISE])
+    assert old in text
+    with pytest.raises(UserError, match=message):
+        read_source(write(tmp_path, "bad.bvh", text.replace(old, new)))
+
+
+def test_a_joint_that_is_missing_is_named(tmp_path):
+    motion = read_source(write(tmp_path, "a.bvh", bvh_text([{}, RAISE]).replace("LeftForeArm", "Bone7")))
+    with pytest.raises(UserError, match=r"no joint for 'left_lower_arm'.*LeftForeArm.*the file has Hips.*Bone7"):
+        motion.joint_of("left_lower_arm")
+
+
+ASF = """:version 1.10
+:root
+  order TX TY TZ RX RY RZ
+  axis XYZ
+  position 0 0 0
+  orientation 0 0 0
+:bonedata
+"""
+
+
+def asf_text() -> str:
+    bones = {  # name: (parent, direction, length, axis, dof)
+        "lhipjoint": ("root", "1 0 0", 1, "0 0 0", ""),
+        "lfemur": ("lhipjoint", "0 -1 0", 4, "0 0 20", "rx ry rz"),
+        "ltibia": ("lfemur", "0 -1 0", 3, "0 0 0", "rx"),
+        "lfoot": ("ltibia", "0 0 1", 1, "0 0 0", ""),
+        "rhipjoint": ("root", "-1 0 0", 1, "0 0 0", ""),
+        "rfemur": ("rhipjoint", "0 -1 0", 4, "0 0 0", ""),
+        "rtibia": ("rfemur", "0 -1 0", 3, "0 0 0", ""),
+        "rfoot": ("rtibia", "0 0 1", 1, "0 0 0", ""),
+        "thorax": ("root", "0 1 0", 3, "0 0 0", ""),
+        "head": ("thorax", "0 1 0", 1, "0 0 0", ""),
+    }
+    text = ASF
+    for number, (name, (_, direction, length, axis, dof)) in enumerate(bones.items(), 1):
+        text += f"  begin\n     id {number}\n     name {name}\n     direction {direction}\n     length {length}\n"
+        text += f"     axis {axis}  XYZ\n" + (f"    dof {dof}\n" if dof else "") + "  end\n"
+    tree = "".join(f"    {parent} {name}\n" for name, (parent, *_) in bones.items())
+    return text + ":hierarchy\n  begin\n" + tree + "  end\n"
+
+
+AMC = """#!comment
+:FULLY-SPECIFIED
+:DEGREES
+1
+root 0 7 0 0 0 0
+lfemur 0 0 0
+ltibia 0
+2
+root 1 7 2 0 90 0
+lfemur {} 0 0
+ltibia 90
+"""
+
+
+def test_amc_children_start_at_the_bones_end_and_axes_turn_the_angles(tmp_path):
+    write(tmp_path, "07.asf", asf_text())
+    motion = read_source(write(tmp_path, "07_01.amc", AMC.format(0)))
+    pos, _ = motion.forward_kinematics()
+    # Knee: past the hip joint's end and the femur. y up, z forward, x left -> x forward, y left, z up.
+    np.testing.assert_allclose(pos[0, motion.joint_of("left_shin")], [0, 1, 3], atol=1e-9)
+    # Second frame: the root turned 90 degrees about the vertical (left faces back), the tibia by 90 about its x.
+    np.testing.assert_allclose(pos[1, motion.joint_of("left_shin")], [2 - 1, 1, 3], atol=1e-9)
+    np.testing.assert_allclose(pos[1, motion.joint_of("left_foot")], [1, 1 - 3, 3], atol=1e-9)
+    # rx of a bone whose axis is turned by 20 degrees about z: C Rx C^-1 turns about (cos 20, sin 20, 0).
+    turned = read_source(write(tmp_path, "07_01.amc", AMC.format(30)))
+    femur = Rotation.from_quat(turned.local_rot[1, turned.joint_of("left_thigh")], scalar_first=True)
+    c, s = np.cos(np.radians(20)), np.sin(np.radians(20))
+    np.testing.assert_allclose(femur.as_rotvec(degrees=True), [0, 30 * c, 30 * s], atol=1e-9)
+
+
+def test_amc_line_ends_and_rate(tmp_path):
+    write(tmp_path, "07.asf", asf_text().replace("\n", "\r\n"))
+    path = write(tmp_path, "07_01.amc", AMC.format(30).replace("\n", "\r\n"))
+    windows = read_source(path)
+    write(tmp_path, "07.asf", asf_text())
+    unix = read_source(write(tmp_path, "07_01.amc", AMC.format(30)))
+    np.testing.assert_array_equal(windows.local_rot, unix.local_rot)
+    assert unix.fps == 120  # the file does not say; CMU's usual rate
+    assert read_source(path, fps=60).fps == 60
+
+
+def test_amc_bad_input_is_explained(tmp_path):
+    path = write(tmp_path, "07_01.amc", AMC.format(0))
+    with pytest.raises(UserError, match=r"needs its skeleton 07\.asf beside it.*--asf"):
+        read_source(path)
+    write(tmp_path, "07.asf", asf_text())
+    with pytest.raises(UserError, match=r"line 10: expected 3 numbers, lfemur's rx ry rz; found '12 a'"):
+        read_source(write(tmp_path, "07_01.amc", AMC.replace("lfemur {} 0 0", "lfemur 12 a")))
+    with pytest.raises(
+        UserError, match=r"frame 2 must have one line per bone; wrong for ltibia; is the file cut short"
+    ):
+        read_source(write(tmp_path, "07_01.amc", AMC.format(0)[: -len("ltibia 90\n")]))
+    with pytest.raises(UserError, match=r"07\.asf: expected :root .*cut short"):
+        write(tmp_path, "07.asf", ASF)
+        read_source(path)
+
+
+def deepmimic_frame(duration: float = 0.1, **values) -> list[float]:
+    """A standing frame; `values` are column=number or column=[numbers] such as c4=[w, x, y, z]."""
+    frame = np.zeros(44)
+    frame[0] = duration
+    frame[[4, 8, 12, 16, 21, 25, 30, 35, 39]] = 1.0
+    for column, value in values.items():
+        start = int(column[1:])
+        frame[start : start + np.size(value)] = value
+    return frame.tolist()
+
+
+def write_deepmimic(folder: Path, frames: list) -> Path:
+    return write(folder, "clip.txt", json.dumps({"Loop": "wrap", "Frames": frames}))
+
+
+def test_deepmimic_axes_and_signs_by_hand(tmp_path, character):
+    half = np.sqrt(0.5)
+    # Root at x 1, y (up) 2, z (right) 3, turned 90 degrees left about the vertical; the quaternion is twice too long.
+    frame = deepmimic_frame(c1=[1, 2, 3], c4=[2 * half, 0, 2 * half, 0], c20=-1.0, c29=0.5)
+    motion = read_source(write_deepmimic(tmp_path, [frame, frame]))
+    np.testing.assert_allclose(motion.root_pos[0], [1, -3, 2])
+    np.testing.assert_allclose(motion.local_rot[0, 0], [half, 0, 0, half], atol=1e-12)
+    for body, angle in (("right_shin", 1.0), ("right_lower_arm", -0.5)):  # both stored with the opposite sign
+        turn = Rotation.from_quat(motion.local_rot[0, character.body(body)], scalar_first=True)
+        np.testing.assert_allclose(turn.as_rotvec(), [0, angle, 0], atol=1e-12)
+
+
+def test_deepmimic_frames_of_unequal_duration(tmp_path):
+    times = np.array([0.0, 0.1, 0.3, 0.4, 0.5])
+    steps = [*np.diff(times), 0.0]  # the last frame lasts no time
+    frames = [deepmimic_frame(step, c1=[2 * t, 1, 0]) for step, t in zip(steps, times, strict=True)]
+    motion = read_source(write_deepmimic(tmp_path, frames))
+    assert motion.fps == pytest.approx(10) and motion.num_frames == 6
+    np.testing.assert_allclose(motion.root_pos[:, 0], 0.2 * np.arange(6), atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"Frames": [[0.1, 2', r"clip\.txt, line 1: expected DeepMimic JSON.*cut short"),
+        ('{"Motion": []}', "object with 'Frames'"),
+        ('{"Frames": [[0.1, 2], [0.1, 2]]}', "frame 0: expected 44 numbers .*found 2"),
+        (json.dumps({"Frames": [[0.0] * 44] * 2}), "duration above 0"),
+    ],
+)
+def test_deepmimic_bad_input_is_explained(tmp_path, text, message):
+    with pytest.raises(UserError, match=message):
+        read_source(write(tmp_path, "clip.txt", text))
+
+
+class Evil:
+    def __reduce__(self):
+        return Path.touch, (Path("owned"),)
+
+
+def save_pickle(path: Path, value: object) -> Path:
+    np.save(path, np.array(value, dtype=object), allow_pickle=True)
+    return path
+
+
+def poselib_dict(character, local: np.ndarray, fps) -> dict:
+    tree = {"node_names": list(character.body_names), "local_translation": {"arr": character.offsets}}
+    rotation, root = {"arr": local}, {"arr": np.zeros((len(local), 3))}
+    return {"rotation": rotation, "root_translation": root, "skeleton_tree": tree, "is_local": True, "fps": fps}
+
+
+def test_poselib_pickles_run_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for value in (Evil(), {"rotation": Evil()}, {"fps": np.random.default_rng(0)}):
+        with pytest.raises(UserError, match=r"evil\.npy: not a poselib .npy that can be read safely.*it asks for"):
+            read_source(save_pickle(tmp_path / "evil.npy", value))
+    assert not (tmp_path / "owned").exists()
+    nested = {"rotation": {"arr": np.array([Evil(), None], dtype=object)}}
+    with pytest.raises(UserError, match="evil"):
+        read_source(save_pickle(tmp_path / "evil.npy", nested))
+    assert not (tmp_path / "owned").exists()
+    assert pickle.loads(pickle.dumps(Evil())) is None and (tmp_path / "owned").exists()  # it would have run
+
+
+def test_poselib_order_of_quaternions_duplicates_and_kinds_of_fps(tmp_path, character):
+    local = np.zeros((6, 15, 4), np.float32)
+    local[..., 3] = 1.0
+    angle = 0.1 * np.arange(6)
+    local[:, 0, 2], local[:, 0, 3] = np.sin(angle / 2), np.cos(angle / 2)  # xyzw: a yaw
+    for fps in (60.0, np.array(60, np.int32), 60):
+        once = read_source(save_pickle(tmp_path / "once.npy", poselib_dict(character, local, fps)))
+        twice = read_source(save_pickle(tmp_path / "twice.npy", poselib_dict(character, local.repeat(2, axis=0), fps)))
+        assert (once.fps, twice.fps) == (60, 30)
+        np.testing.assert_array_equal(once.local_rot, twice.local_rot)
+    np.testing.assert_allclose(
+        once.local_rot[:, 0], np.stack([np.cos(angle / 2), 0 * angle, 0 * angle, np.sin(angle / 2)], -1), atol=1e-6
+    )
+
+
+def test_poselib_of_another_skeleton_is_refused(tmp_path, character):
+    data = poselib_dict(character, np.ones((3, 15, 4)), 30)
+    data["skeleton_tree"]["node_names"][1] = "spine"
+    with pytest.raises(UserError, match=r"humanoid's own skeleton.*found pelvis, spine"):
+        read_source(save_pickle(tmp_path / "other.npy", data))
+
+
+def test_unknown_files_are_explained(tmp_path):
+    with pytest.raises(UserError, match=r"walk\.fbx: unknown kind of motion file; known are .*\.bvh \(bvh\)"):
+        read_source(tmp_path / "walk.fbx")
+    with pytest.raises(UserError, match=r"walk\.bvh: no such file"):
+        read_source(tmp_path / "walk.bvh")
+    with pytest.raises(UserError, match=r"no frames in \[3.0, None\] s; the motion lasts 0.05 s"):
+        read_source(write(tmp_path, "a.bvh", bvh_text([{}, RAISE]))).window(3.0)
+
+
+# The real files.
+
+
+def test_pack_bvh_frames(motion_pack):
+    kept = {path.name: read_source(path).num_frames for path in sorted((motion_pack / "raw" / "bvh").iterdir())}
+    # Only the MotionBuilder flavour begins with an added T-pose: 524 frames in the file.
+    expected = {"cmu_12_01_walk.mb.bvh": 523, "cmu_131_03_hop.max.bvh": 1102, "cmu_jumping_jacks.max30.bvh": 125}
+    assert kept == {**expected, "fair1_wave_hello.zup.bvh": 839}
+
+
+def test_pack_cmu_bvh_lost_the_thorax(motion_pack):
+    """Shoulders sit one vertebra low, so retargeting may use no shoulder or head position: torso and head turn only."""
+    motion = read_source(motion_pack / "raw" / "bvh" / "cmu_12_01_walk.mb.bvh")
+    assert motion.joints[motion.joint_of("torso")] == "Spine1"
+    np.testing.assert_array_equal(motion.offsets[motion.joints.index("Neck")], 0)
+    amc = read_source(motion_pack / "raw" / "asf_amc" / "02_01.amc")
+    assert np.linalg.norm(amc.offsets[amc.joints.index("lowerneck")]) > 2
+
+
+def test_pack_amc_without_its_own_skeleton(motion_pack):
+    folder = motion_pack / "raw" / "asf_amc"
+    with pytest.raises(UserError, match=r"13\.asf beside it; there is 02\.asf.*--asf"):
+        read_source(folder / "13_30.amc")
+    assert read_source(folder / "13_30.amc", asf=folder / "02.asf").duration == pytest.approx(20.58, abs=0.5)
+
+
+def test_pack_poselib_duplicates(motion_pack):
+    rates = {path.stem: read_source(path).fps for path in (motion_pack / "isaacgymenvs_amp").glob("*.npy")}
+    assert len(rates) == 6 and rates.pop("amp_humanoid_backflip") == 16 and set(rates.values()) == {30.0}
+
+
+def test_pack_backflip_is_the_same_from_two_formats(motion_pack):
+    poselib = read_source(motion_pack / "isaacgymenvs_amp" / "amp_humanoid_backflip.npy")
+    deepmimic = read_source(motion_pack / "deepmimic" / "humanoid3d_backflip.txt")
+    assert poselib.fps == deepmimic.fps
+    for a, b in zip(poselib.forward_kinematics(), deepmimic.forward_kinematics(), strict=True):
+        same = np.minimum(np.abs(a - b), np.abs(a + b)) if a.shape[-1] == 4 else np.abs(a - b)
+        assert same.max() < 1e-3
+
+
+def test_pack_deepmimic_rates(motion_pack):
+    motions = [read_source(path) for path in sorted((motion_pack / "deepmimic").glob("*.txt"))]
+    assert {round(motion.fps) for motion in motions} == {16, 24, 30, 60, 120}
+    for motion in motions:
+        np.testing.assert_allclose(np.linalg.norm(motion.local_rot, axis=-1), 1, atol=1e-9)
+        knees = [motion.joint_of(f"{side}_shin") for side in ("right", "left")]
+        assert np.median(motion.local_rot[:, knees, 2]) > 0  # knees bend one way
+
+
+def test_manifest_lists_the_packs_cmu_trials(motion_pack):
+    clips = {clip.name: clip for clip in read_manifest(CMU_MANIFEST)}
+    records = json.loads((motion_pack / "index.json").read_text())["clips"]
+    named = {r["id"]: r for r in records if r["id"].startswith("cmu_") and r["cmu_trial"]}
+    assert clips.keys() == named.keys()
+    for name, clip in clips.items():
+        record = named[name]
+        assert clip.captions == tuple(record["captions"]) and clip.weight == record["weight"]
+        assert (clip.trial, clip.fps, clip.category) == (record["cmu_trial"], record["source_fps"], record["category"])
+        assert [clip.start, clip.end] == pytest.approx([w for w in record["source_window_s"]], abs=1e-3)
+
+
+def test_manifest_finds_trials_at_any_depth_and_prefers_amc(tmp_path):
+    (tmp_path / "subjects" / "02").mkdir(parents=True)
+    clips = read_manifest(CMU_MANIFEST)
+    for name in ("subjects/02/02_01.amc", "02_01.bvh", "12_01.bvh", "99_99.amc", "02.asf"):
+        (tmp_path / name).touch()
+    found = {trial: path.name for trial, path in find_trials(tmp_path, clips).items()}
+    assert found == {"02_01": "02_01.amc", "12_01": "12_01.bvh"}
+    with pytest.raises(UserError, match="no such folder"):
+        find_trials(tmp_path / "nowhere", clips)
+
+
+def test_manifest_bad_input_is_explained(tmp_path):
+    good = json.loads(CMU_MANIFEST.read_text())
+    with pytest.raises(UserError, match="no such manifest"):
+        read_manifest(tmp_path / "none.json")
+    with pytest.raises(UserError, match=r"clip 1: id and trial are letters.*'\.\./x'"):
+        read_manifest(
+            write(tmp_path, "m.json", json.dumps({"clips": [good["clips"][0], good["clips"][1] | {"id": "../x"}]}))
+        )
+    with pytest.raises(UserError, match=r"clip 0: expected name, trial, fps.*KeyError\('start'\)"):
+        clip = {key: value for key, value in good["clips"][0].items() if key != "start"}
+        read_manifest(write(tmp_path, "m.json", json.dumps({"clips": [clip]})))
