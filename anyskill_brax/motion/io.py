@@ -65,10 +65,10 @@ def _bodies_and_contacts(character: Character, qpos: jax.Array, qvel: jax.Array)
 def motion_bodies(character: Character, qpos: np.ndarray, qvel: np.ndarray) -> tuple[BodyState, np.ndarray]:
     """FK of a whole clip as numpy: poses `[F, B, ...]` and planted feet `[F, 2]` uint8.
 
-    Frames are padded to a power of two, at least 256, so clips of many lengths share a few compilations.
+    Frames are padded to a power of two, at least 512, so clips of many lengths share one compilation.
     """
     frames = len(qpos)
-    rows = np.minimum(np.arange(max(256, 1 << (frames - 1).bit_length())), frames - 1)
+    rows = np.minimum(np.arange(max(512, 1 << (frames - 1).bit_length())), frames - 1)
     poses = np.asarray(qpos, np.float32)[rows], np.asarray(qvel, np.float32)[rows]
     out = _bodies_and_contacts(character, *poses)
     bodies, contact = jax.tree.map(lambda a: np.asarray(a)[:frames], out)

@@ -6,6 +6,7 @@ steps put the feet, balanced as an inverted pendulum; `builtin_motions` casts ev
 
 import zlib
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from anyskill_brax.motion.io import Motion, motion_from_qpos
 from anyskill_brax.motion.synthesis import floor, gestures, legs, standing, walking  # noqa: F401  (they register kinds)
 from anyskill_brax.motion.synthesis.kinds import KINDS, Cast
 from anyskill_brax.motion.synthesis.score import realise
+from anyskill_brax.types import UserError
 
 FPS = 30.0
 
@@ -28,13 +30,18 @@ def mirror_qpos(character: Character, qpos: np.ndarray) -> np.ndarray:
     return np.concatenate([root, qpos[:, 7:][:, other] * sign], axis=1)
 
 
-def builtin_motions(character: Character, seed: int = 0, variants: int = 1) -> list[Motion]:
-    """Every kind, `variants` times each (a sided kind once per side and variant), the same for the same seed.
+def builtin_motions(
+    character: Character, seed: int = 0, variants: int = 1, kinds: Sequence[str] | None = None
+) -> list[Motion]:
+    """Every kind (or those named), `variants` times each, a sided one for both sides; the same for the same seed.
 
     Each clip's dice depend on the seed, the kind's name and the variant alone, so new kinds change no old clip.
     """
     clips: list[tuple[str, str, np.ndarray, tuple[str, ...]]] = []
-    for kind in KINDS.values():
+    unknown = sorted(set(kinds or ()) - set(KINDS))
+    if unknown:
+        raise UserError(f"no built-in motion kind {', '.join(unknown)}; there is {', '.join(KINDS)}")
+    for kind in (KINDS[name] for name in kinds or KINDS):
         for variant in range(variants):
             for side, other in (("right", "left"), ("left", "right")) if kind.sided else (("", ""),):
                 dice = np.random.default_rng([seed, zlib.crc32(kind.name.encode()), variant, side == "left"])

@@ -4,6 +4,7 @@ import functools
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.spatial.transform import Rotation
 
 from anyskill_brax.character.humanoid import Character
@@ -30,8 +31,9 @@ class Limb:
 def limb(character: Character, side: str, upper: str, lower: str, end: str) -> Limb:
     """A limb by its three bodies, as ("right", "thigh", "shin", "foot")."""
     a, b, c = (character.body(f"{side}_{part}") for part in (upper, lower, end))
-    lengths = (float(np.linalg.norm(character.offsets[body])) for body in (b, c))
-    return Limb(character.offsets[a].astype(float), *lengths, character.body_hinges[a] + character.body_hinges[b])
+    upper_length, lower_length = (float(np.linalg.norm(character.offsets[body])) for body in (b, c))
+    hinges = character.body_hinges[a] + character.body_hinges[b]
+    return Limb(character.offsets[a].astype(float), upper_length, lower_length, hinges)
 
 
 def leg(character: Character, side: str) -> Limb:
@@ -70,7 +72,7 @@ def _wrap(angle: np.ndarray) -> np.ndarray:
     return (angle + np.pi) % (2 * np.pi) - np.pi
 
 
-def arm_pose(character: Character, side: str, hand: np.ndarray, elbow: np.ndarray) -> dict[str, float]:
+def arm_pose(character: Character, side: str, hand: ArrayLike, elbow: ArrayLike) -> dict[str, float]:
     """Arm hinges [rad] that bring the hand to `hand [3]` in the torso's frame, its elbow towards `elbow [3]`.
 
     Tries twists and both branches, keeps those inside the hinge ranges, takes the one whose elbow points best.
@@ -83,6 +85,10 @@ def arm_pose(character: Character, side: str, hand: np.ndarray, elbow: np.ndarra
     low, high = character.joint_low[list(own.hinges)], character.joint_high[list(own.hinges)]
     outside = np.maximum(low - angles, angles - high).clip(0).sum(axis=1)
     points = Rotation.from_euler("XYZ", angles[:, :3]).apply([0.0, 0.0, -own.upper])
-    score = points @ (np.asarray(elbow, float) / np.linalg.norm(elbow)) - 10 * outside - 0.02 * np.abs(angles[:, 2])
+    score = (
+        points @ (np.asarray(elbow, float) / np.linalg.norm(np.asarray(elbow)))
+        - 10 * outside
+        - 0.02 * np.abs(angles[:, 2])
+    )
     best = angles[score.argmax()].clip(low, high)
     return {character.joint_names[j]: float(angle) for j, angle in zip(own.hinges, best)}

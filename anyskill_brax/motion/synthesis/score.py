@@ -126,7 +126,7 @@ def realise(character: Character, score: Score, fps: float) -> np.ndarray:
             hinges[:, list(_leg_hinges(character, side))] = _leg_angles(character, side, root, rot, turned[:, 0], foot)
         qpos = np.concatenate([root, rot.as_quat(scalar_first=True), hinges], axis=1)
         bodies, _ = motion_bodies(character, qpos, np.zeros((len(qpos), 34)))
-        centres = bodies.pos + _rotate(bodies.rot, character.model.body_ipos[1:])
+        centres = np.asarray(bodies.pos) + _rotate(np.asarray(bodies.rot), character.model.body_ipos[1:])
         place = place + balanced - np.einsum("b,fbi->fi", mass, centres)[:, :2]
     qpos[:, 7:] = np.clip(qpos[:, 7:], character.joint_low, character.joint_high)
     return qpos
