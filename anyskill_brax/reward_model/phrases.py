@@ -1,0 +1,82 @@
+"""What people call each posecode. The words are in `phrases.toml`, in a small grammar; this file reads them.
+
+The reward and the judge learn from disjoint halves of the phrases: what gives the reward never grades.
+"""
+
+import functools
+import hashlib
+import itertools
+import re
+import tomllib
+from importlib import resources
+
+PARTS = ("reward", "judge")
+
+
+@functools.cache
+def _source() -> dict:
+    text = (resources.files("anyskill_brax.reward_model") / "phrases.toml").read_text()
+    return {**tomllib.loads(text), "sha256": hashlib.sha256(text.encode()).hexdigest()}
+
+
+def phrases_sha256() -> str:
+    return _source()["sha256"]
+
+
+def unrelated() -> tuple[str, ...]:
+    """Sentences about no attribute."""
+    return tuple(_source()["unrelated"])
+
+
+@functools.cache
+def verbs() -> frozenset[str]:
+    """Words that make a phrase an imperative when it begins with them."""
+    return frozenset(_source()["verbs"].split())
+
+
+def antonyms() -> dict[str, str]:
+    """Attributes that exclude each other, both directions."""
+    pairs = _source()["antonyms"]
+    return {**pairs, **{b: a for a, b in reversed(pairs.items())}}
+
+
+def expand(template: str) -> list[str]:
+    """All choices of a template: `{a|b} c` -> `a c`, `b c`."""
+    parts = re.split(r"\{([^}]*)\}", template)
+    options = [part.split("|") if i % 2 else [part] for i, part in enumerate(parts)]
+    return [" ".join("".join(choice).split()) for choice in itertools.product(*options)]
+
+
+def _sided(text: str, side: str) -> str:
+    return text.replace("<side>", side).replace("<other>", "right" if side == "left" else "left")
+
+
+@functools.cache
+def all_phrases() -> dict[str, tuple[str, ...]]:
+    """Every attribute's phrases, without repeats, sides filled in, sorted by attribute."""
+    out: dict[str, tuple[str, ...]] = {}
+    for name, templates in _source()["phrases"].items():
+        for side in ("left", "right") if "<side>" in name else ("",):
+            texts = [_sided(text, side) for template in templates for text in expand(template)]
+            out[_sided(name, side)] = tuple(dict.fromkeys(texts))
+    return dict(sorted(out.items()))
+
+
+def meanings() -> dict[str, tuple[str, ...]]:
+    """Every phrase -> the attributes it may mean. "Stand on one leg" means either leg: one of them is enough."""
+    out: dict[str, list[str]] = {}
+    for name, texts in all_phrases().items():
+        for text in texts:
+            out.setdefault(text, []).append(name)
+    return {text: tuple(names) for text, names in sorted(out.items())}
+
+
+def part_of(text: str) -> str:
+    """Which half of the vocabulary a phrase is in, by its hash; left and right of a pair stay in the same half."""
+    neutral = re.sub(r"\b(left|right)\b", "side", text)
+    return PARTS[hashlib.blake2b(neutral.encode(), digest_size=1).digest()[0] & 1]
+
+
+def phrases_of(part: str) -> dict[str, tuple[str, ...]]:
+    """`meanings()` of one half, "reward" or "judge"."""
+    return {text: names for text, names in meanings().items() if part_of(text) == part}

@@ -1,0 +1,129 @@
+"""One command's worth of work: poses, reward, judge, images, and a report of what they understand."""
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from anyskill_brax.character.humanoid import Character, load_character
+from anyskill_brax.clip.builtin import BuiltinImage, BuiltinModel, BuiltinPose, load_builtin, save_builtin
+from anyskill_brax.motion.io import Motion, load_motion_folder
+from anyskill_brax.motion.synthesis import builtin_motions
+from anyskill_brax.reward_model import report
+from anyskill_brax.reward_model.distill import DistillSettings, distil_image_model, render_poses
+from anyskill_brax.reward_model.phrases import phrases_of
+from anyskill_brax.reward_model.posecodes import attribute_names
+from anyskill_brax.reward_model.poses import in_chunks, pose_degrees, random_poses
+from anyskill_brax.reward_model.train import PoseData, TrainSettings, make_poses, pose_features, train_pose_model
+
+Log = Callable[[str], None]
+MODELS = {
+    "pose": ("reward", "positions", "builtin-pose"),
+    "judge": ("judge", "rotations", "builtin-judge"),
+}
+"""Folder -> half of the phrases, input of the pose tower, name."""
+NUM_TEST_POSES = 4000
+
+
+def test_poses(character: Character, seed: int) -> PoseData:
+    """Random poses of a seed that no training uses."""
+    qpos, qvel = random_poses(character, NUM_TEST_POSES, seed + 10_000)
+    return PoseData(qpos, qvel, pose_degrees(character, qpos, qvel))
+
+
+def _every_fifth(phrases: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    return {text: phrases[text] for text in list(phrases)[::5]}
+
+
+def evaluate_model(
+    character: Character,
+    model: BuiltinModel,
+    data: PoseData,
+    features: np.ndarray,
+    entries: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    """Everything that `report.py` measures, for features `[N, D]` of the poses in `data`."""
+    names, part, shown = attribute_names(character), model.config()["phrases_part"], data.degrees > 0.5
+    out: dict[str, Any] = {
+        "trained_phrases": report.phrase_scores(names, model, features, shown, _every_fifth(phrases_of(part))),
+        "unseen_phrases": report.phrase_scores(
+            names, model, features, shown, _every_fifth(report.unseen_phrases(part))
+        ),
+        "confidence": report.confidence_scores(model, part),
+    }
+    if entries:
+        given, own = report.test_phrases(entries, names), set(phrases_of(part))
+        unseen = {text: means for text, means in given.items() if text not in own}
+        out["test_phrases"] = report.phrase_scores(names, model, features, shown, unseen)
+        out["test_phrases"]["left_out_as_trained"] = len(given) - len(unseen)
+    if isinstance(model, BuiltinPose):
+        out["optimised_poses"] = report.optimisation_check(character, model)
+    return out
+
+
+def _train_image(
+    character: Character, config: Any, out: Path, motions: Sequence[Motion], test: PoseData, log: Log
+) -> tuple[BuiltinImage, PoseData, np.ndarray]:
+    """The image model, the test poses at rest, and its features of their pictures `[N, D]`."""
+    settings, teacher = DistillSettings(**config.image), load_builtin(out / "pose")
+    assert isinstance(teacher, BuiltinPose)
+    poses = make_poses(character, TrainSettings(**config.encoder), motions)
+    model = distil_image_model(character, settings, teacher, poses.qpos, log)
+    rest = np.zeros_like(test.qvel)
+    pictures = render_poses(character, settings, test.qpos, jax.random.key(settings.seed + 1))
+    features = in_chunks(lambda x: model.embed_images(x.astype(jnp.float32) / 255.0), pictures)
+    return model, PoseData(test.qpos, rest, pose_degrees(character, test.qpos, rest)), features
+
+
+def _train_pose(
+    character: Character, config: Any, name: str, motions: Sequence[Motion], test: PoseData, log: Log
+) -> tuple[BuiltinPose, PoseData, np.ndarray]:
+    """The reward or the judge, the test poses, and its features of them `[N, D]`."""
+    part, which, title = MODELS[name]
+    seed = config.encoder.seed + list(MODELS).index(name)
+    settings = TrainSettings(**{**config.encoder, "seed": seed})
+    log(f"{title}: making poses")
+    model = train_pose_model(character, settings, make_poses(character, settings, motions), part, which, title, log)
+    return model, test, in_chunks(model.embed_features, pose_features(character, test, which))
+
+
+def train_reward_model(
+    config: Any,
+    out: Path,
+    motion_folder: Path | None,
+    models: Sequence[str],
+    entries: Sequence[Mapping[str, Any]],
+    log: Log,
+) -> dict[str, Any]:
+    """Train `models` ("pose", "judge", "image") into `out/<model>/`, each with its report.json.
+
+    "image" learns from the pose model in `out/pose`. `entries` are test phrases; training never sees them.
+    """
+    character, seed = load_character(), config.encoder.seed
+    motions = builtin_motions(character, seed, config.motion_variants) if config.motion_variants else []
+    if motion_folder is not None:
+        motions += load_motion_folder(motion_folder, split="train")
+    reports: dict[str, Any] = {}
+    test = test_poses(character, seed)
+    for name in models:
+        began = time.monotonic()
+        if name == "image":
+            model, data, features = _train_image(character, config, out, motions, test, log)
+        else:
+            model, data, features = _train_pose(character, config, name, motions, test, log)
+        save_builtin(model, out / name)
+        reports[name] = {
+            "seconds_to_train": round(time.monotonic() - began, 1),
+            "sha256": model.sha256,
+            "megabytes": round(sum(t.nbytes for t in model.to_tensors().values()) / 1e6, 2),
+            "motions": len(motions),
+            **evaluate_model(character, model, data, features, entries),
+        }
+        (out / name / "report.json").write_text(json.dumps(reports[name], indent=1) + "\n")
+        log(f"{name}: {json.dumps(reports[name])}")
+    return reports

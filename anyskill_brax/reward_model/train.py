@@ -1,0 +1,207 @@
+"""Training a pose-language encoder from geometry: poses, what they show, and captions that say so.
+
+A cosine is fitted to the degree to which a pose deserves a caption, T in [0, 1]:
+
+    L = sum_bc w_bc BCE(T_bc, sigmoid(k z_b . g_c + c))            (sigmoid contrastive, many positives per caption)
+
+with k, c learned and w balancing the few positives. Each batch holds every caption beside its mirror image, so that
+left and right must be told apart.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from anyskill_brax.character.humanoid import Character
+from anyskill_brax.character.kinematics import forward_kinematics
+from anyskill_brax.clip import hashed_text
+from anyskill_brax.clip.builtin import CLIP_FEATURES, FORMAT, BuiltinPose, tensors_of
+from anyskill_brax.clip.towers import POSE_FEATURES, PoseTower, TextTower
+from anyskill_brax.motion.io import Motion
+from anyskill_brax.reward_model.captions import Captions, caption_degrees, compose
+from anyskill_brax.reward_model.phrases import meanings, part_of, phrases_of, phrases_sha256, unrelated
+from anyskill_brax.reward_model.posecodes import attribute_names, mirror_name
+from anyskill_brax.reward_model.poses import in_chunks, motion_poses, pose_degrees, random_poses
+
+Log = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class PoseData:
+    """Poses and what they show."""
+
+    qpos: np.ndarray  # [N, 35]
+    qvel: np.ndarray  # [N, 34]
+    degrees: np.ndarray  # [N, A]
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """Every number of a training; `configs/reward_model.py` writes them."""
+
+    seed: int
+    num_poses: int
+    num_motion_poses: int
+    num_captions: int
+    updates: int
+    batch: int  # captions per update; as many mirrored ones, and twice as many poses
+    learning_rate: float
+    weight_decay: float
+    max_grams: int  # of a caption in training; a longer one loses the word pieces at its end
+    gram_dropout: float
+    feature_noise: float  # on normalised pose features
+    dim: int
+    num_buckets: int
+    text_width: int
+    text_heads: int
+    text_hidden: int
+    pose_widths: tuple[int, ...]
+
+
+def make_poses(character: Character, settings: TrainSettings, motions: Sequence[Motion]) -> PoseData:
+    """Random poses and, where motions are given, an even share of their frames."""
+    qpos, qvel = random_poses(character, settings.num_poses, settings.seed)
+    if motions:
+        rng = np.random.default_rng(settings.seed)
+        moving = motion_poses(character, motions)
+        keep = rng.choice(len(moving[0]), min(settings.num_motion_poses, len(moving[0])), replace=False)
+        qpos, qvel = np.concatenate([qpos, moving[0][keep]]), np.concatenate([qvel, moving[1][keep]])
+    return PoseData(qpos, qvel, pose_degrees(character, qpos, qvel))
+
+
+def pose_features(character: Character, data: PoseData, which: str) -> np.ndarray:
+    """The tower's input for every pose `[N, ...]`."""
+    features = POSE_FEATURES[which]
+    return in_chunks(lambda p, v: features(character, forward_kinematics(character, p, v)), data.qpos, data.qvel)
+
+
+def _loss(params: dict, towers: tuple[PoseTower, TextTower], batch: dict[str, jax.Array]) -> jax.Array:
+    pose = towers[0].apply({"params": params["pose"]}, batch["norm_features"])
+    text = towers[1].apply({"params": params["text"]}, batch["ids"], batch["keep"])
+    logits = jnp.exp(params["scale"]) * jnp.asarray(pose) @ jnp.asarray(text).T + params["offset"]
+    target = caption_degrees(batch["degrees"], batch["attributes"])
+    share = target.mean(axis=0, keepdims=True)
+    balance = jnp.sqrt((1.0 - share) / jnp.maximum(share, 0.01))
+    weight = target * balance + (1.0 - target)
+    return (weight * optax.sigmoid_binary_cross_entropy(logits, target)).mean() / weight.mean()
+
+
+def _make_update(settings: TrainSettings, towers: tuple[PoseTower, TextTower], optimiser: optax.GradientTransformation):
+    @jax.jit
+    def update(params: dict, moments: Any, data: dict[str, jax.Array], key: jax.Array):
+        key_caption, key_pose, key_keep, key_noise = jax.random.split(key, 4)
+        chosen = jax.random.randint(key_caption, (settings.batch,), 0, len(data["source"]))
+        ids = jnp.concatenate([data["ids"][chosen], data["mirrored_ids"][chosen]])
+        rest = jax.random.randint(key_pose, (settings.batch,), 0, len(data["norm_features"]))
+        poses = jnp.concatenate([data["source"][chosen], rest])
+        norm_features = data["norm_features"][poses]
+        noise = settings.feature_noise * jax.random.normal(key_noise, norm_features.shape)
+        batch = {
+            "ids": ids,
+            "keep": jax.random.bernoulli(key_keep, 1.0 - settings.gram_dropout, ids.shape),
+            "attributes": jnp.concatenate([data["attributes"][chosen], data["mirrored_attributes"][chosen]]),
+            "norm_features": norm_features + noise,
+            "degrees": data["degrees"][poses],
+        }
+        loss, grads = jax.value_and_grad(_loss)(params, towers, batch)
+        step, moments = optimiser.update(grads, moments, params)
+        return optax.apply_updates(params, step), moments, loss
+
+    return update
+
+
+def fit_confidence(phrases: Sequence[str], seen_elsewhere: Sequence[str], alien: Sequence[str]) -> dict[str, Any]:
+    """Logistic regression on `PhraseIndex.evidence`: unseen phrases about poses against `alien` sentences."""
+    index = hashed_text.PhraseIndex(phrases)
+    inputs = np.stack([index.evidence(text) for text in [*seen_elsewhere, *alien]])
+    labels = np.concatenate([np.ones(len(seen_elsewhere)), np.zeros(len(alien))])
+    weight = np.where(labels > 0, 0.5 / len(seen_elsewhere), 0.5 / len(alien))
+    design = np.concatenate([inputs, np.ones((len(inputs), 1))], axis=1)
+    theta = np.zeros(3)
+    for _ in range(50):  # Newton's method, with a little ridge
+        p = 1.0 / (1.0 + np.exp(-design @ theta))
+        gradient = design.T @ (weight * (p - labels)) + 1e-4 * theta
+        hessian = (design * (weight * p * (1 - p))[:, None]).T @ design + 1e-4 * np.eye(3)
+        theta -= np.linalg.solve(hessian, gradient)
+    return {"weights": theta[:2].tolist(), "bias": float(theta[2])}
+
+
+def _forget_unseen(text_params: dict, seen: np.ndarray) -> dict:
+    """Buckets that no caption ever touched carry no weight in the pooling."""
+    score = np.array(text_params["score"])
+    score[~np.isin(np.arange(len(score)), seen)] = -12.0
+    return {**text_params, "score": score}
+
+
+def train_pose_model(
+    character: Character, settings: TrainSettings, data: PoseData, part: str, which: str, name: str, log: Log
+) -> BuiltinPose:
+    """A pose model of one half of the phrases, `part`, and one input, `which` ("positions" or "rotations")."""
+    names = attribute_names(character)
+    vocabulary = phrases_of(part)
+    captions: Captions = compose(
+        vocabulary, names, [mirror_name(n) for n in names], data.degrees, settings.num_captions, settings.seed
+    )
+    ids, mirrored_ids = (
+        hashed_text.buckets(texts, settings.num_buckets)[:, : settings.max_grams]
+        for texts in (captions.texts, captions.mirrored_texts)
+    )
+    features = pose_features(character, data, which)
+    stats = {"mean": features.mean(axis=0), "std": np.maximum(features.std(axis=0), 0.03)}
+    arrays = {
+        "ids": ids,
+        "mirrored_ids": mirrored_ids,
+        "attributes": captions.attributes,
+        "mirrored_attributes": captions.mirrored_attributes,
+        "source": captions.source,
+        "norm_features": ((features - stats["mean"]) / stats["std"]).clip(-CLIP_FEATURES, CLIP_FEATURES),
+        "degrees": data.degrees,
+    }
+    tensors = {key: jnp.asarray(value) for key, value in arrays.items()}
+    text = TextTower(
+        num_buckets=settings.num_buckets,
+        width=settings.text_width,
+        heads=settings.text_heads,
+        hidden=settings.text_hidden,
+        dim=settings.dim,
+    )
+    towers = (PoseTower(widths=settings.pose_widths, dim=settings.dim), text)
+    key_pose, key_text, key_train = jax.random.split(jax.random.key(settings.seed), 3)
+    params = {
+        "pose": towers[0].init(key_pose, tensors["norm_features"][:1])["params"],
+        "text": towers[1].init(key_text, tensors["ids"][:1])["params"],
+        "scale": jnp.log(10.0),
+        "offset": jnp.asarray(-4.0),
+    }
+    schedule = optax.cosine_onecycle_schedule(settings.updates, settings.learning_rate, pct_start=0.1)
+    optimiser = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(schedule, weight_decay=settings.weight_decay))
+    update, moments = _make_update(settings, towers, optimiser), optimiser.init(params)
+    losses = []
+    for number in range(settings.updates):
+        params, moments, loss = update(params, moments, tensors, jax.random.fold_in(key_train, number))
+        losses.append(loss)
+        if (number + 1) % 500 == 0:
+            log(f"{name}: update {number + 1}/{settings.updates}  loss {np.mean(losses[-500:]):.4f}")
+    held_out = [text for text in meanings() if part_of(text) != part]
+    config = {
+        "format": FORMAT,
+        "kind": "pose",
+        "name": name,
+        "input": which,
+        "dim": settings.dim,
+        "text": {field: getattr(text, field) for field in ("num_buckets", "width", "heads", "hidden")},
+        "pose": {"widths": list(settings.pose_widths)},
+        "character_sha256": character.sha256,
+        "phrases_sha256": phrases_sha256(),
+        "phrases_part": part,
+        "phrases": list(vocabulary),
+        "confidence": fit_confidence(list(vocabulary), held_out, unrelated()),
+        "training": asdict(settings),
+    }
+    text_params = _forget_unseen(params["text"], np.union1d(ids, mirrored_ids))
+    return BuiltinPose(config, tensors_of(text=text_params, pose=params["pose"], normalizer=stats))

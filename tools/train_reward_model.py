@@ -1,0 +1,52 @@
+"""Train the built-in reward models: `tools/train_reward_model.py --out runs/reward_model --image`.
+
+Writes pose/, judge/ and, with --image, image/: config.json, weights.safetensors and report.json each.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import _door
+from _config import add_config_arguments, load_config
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_config_arguments(parser, "configs/reward_model.py")
+    parser.add_argument("--out", required=True, type=Path, help="folder to write the models into")
+    parser.add_argument("--seed", type=int, help="default: the config's")
+    parser.add_argument("--motions", type=Path, help="a folder of clips to draw further poses from (train split)")
+    parser.add_argument("--only", choices=("pose", "judge", "image"), help="train one; image needs OUT/pose")
+    parser.add_argument("--image", action="store_true", help="distil the image model as well")
+    parser.add_argument("--test-phrases", type=Path, metavar="FILE", help='{"entries": [...]}: for the report only')
+    options = parser.parse_args()
+    if options.seed is not None:
+        options.set += [f"encoder.seed={options.seed}", f"image.seed={options.seed}"]
+    config = load_config(options)
+
+    from anyskill_brax.reward_model.run import train_reward_model
+    from anyskill_brax.types import UserError
+
+    entries = []
+    if options.test_phrases:
+        try:
+            entries = json.loads(options.test_phrases.read_text())["entries"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(f'{options.test_phrases}: expected JSON {{"entries": [...]}} ({error})') from error
+    models = (options.only,) if options.only else ("pose", "judge", "image") if options.image else ("pose", "judge")
+    began = time.monotonic()
+
+    def log(line: str) -> None:
+        print(f"{time.monotonic() - began:6.0f} s  {line}", flush=True)
+
+    reports = train_reward_model(config, options.out, options.motions, models, entries, log)
+    for name, result in reports.items():
+        unseen = result["unseen_phrases"]
+        print(f"{name}: AUC {unseen['auc']:.3f} on {unseen['phrases']} unseen phrases, {result['megabytes']} MB")
+    print(f"written to {options.out}")
+
+
+if __name__ == "__main__":
+    _door.run(main)
