@@ -155,13 +155,25 @@ def damage(path: Path, how: str) -> None:
         path.mkdir()
 
 
-@pytest.mark.parametrize("how", ["gone", "truncated", "extended", "same size", "huge", "link", "pipe", "folder"])
+DAMAGE = {
+    "gone": "no such file",
+    "truncated": "10 bytes",  # the size, before a byte is read
+    "extended": "12 bytes",
+    "huge": f"{1 << 40} bytes",
+    "same size": "sha256",
+    "link": "symbolic link",
+    "pipe": "regular file",
+    "folder": "regular file",
+}
+
+
+@pytest.mark.parametrize("how", DAMAGE)
 def test_a_damaged_blob_is_refused_at_once(tmp_path, how):
     publish(tmp_path, WAVE, b"the weights")
     entry = entry_at(tmp_path, WAVE.at(1))
     damage(tmp_path.joinpath(*blob_parts(entry.manifest.weights.sha256)), how)
     start = time.monotonic()
-    with pytest.raises(CorruptArtifact):
+    with pytest.raises(CorruptArtifact, match=DAMAGE[how]):
         entry.read(WEIGHTS)
     assert time.monotonic() - start < 1
     publish(tmp_path / "again", WAVE, b"the weights")  # and publishing the same content heals it
@@ -240,6 +252,18 @@ def test_the_protocol_in_order(tmp_path, monkeypatch):
     for move in order:
         last = len(calls) - 1 - calls[::-1].index(move)
         assert calls[last - 1] == "fsync" == calls[last + 1]
+
+
+def test_a_link_that_a_network_file_system_repeats_counts_once(tmp_path, monkeypatch):
+    link = os.link
+
+    def repeated(*args, **kwargs):
+        link(*args, **kwargs)
+        link(*args, **kwargs)
+
+    monkeypatch.setattr(os, "link", repeated)
+    assert publish(tmp_path, WAVE, b"first") == WAVE.at(1)
+    assert contents(tmp_path, WAVE) == {1: b"first"}
 
 
 def test_file_refs_name_their_bytes():

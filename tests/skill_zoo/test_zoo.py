@@ -171,6 +171,25 @@ def test_a_controller_of_another_body_is_refused_at_both_doors(zoo, controller):
         skill_zoo.load("humanoid/alien")
 
 
+def test_an_entry_under_another_name_is_refused(zoo, controller):
+    skill_zoo.save(controller, "low-level")
+    shutil.copytree(zoo / "entries/humanoid/low-level", zoo / "entries/humanoid/other")
+    with pytest.raises(skill_zoo.CorruptArtifact, match="humanoid/other-v1"):
+        skill_zoo.load("humanoid/other")
+
+
+def test_a_skill_and_its_controller_must_state_one_interface(zoo, controller):
+    skill_zoo.save(controller, "low-level")
+    manifest = skill_zoo.describe(skill_zoo.save(make_skill(controller, "wave"), "wave"))
+    other = dict(manifest.interface, latent_dim=5)
+    forged = Manifest(**{**vars(manifest), "interface": other, "id": SkillId("humanoid", "forged", 1)})
+    Store(zoo).commit(forged.id, {}, forged.to_bytes())
+    with pytest.raises(
+        skill_zoo.InterfaceMismatch, match=r"forged-v1 and its low-level controller humanoid/low-level-v1"
+    ):
+        skill_zoo.load("humanoid/forged")
+
+
 def test_what_cannot_work_is_never_published(zoo, controller):
     skill_zoo.save(controller, "low-level")
     before = tree(zoo)
