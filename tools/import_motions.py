@@ -50,8 +50,7 @@ def import_files(args: argparse.Namespace) -> list:
 
 def import_manifest(args: argparse.Namespace) -> list:
     from anyskill_brax.character.humanoid import load_character
-    from anyskill_brax.motion.importers import read_source
-    from anyskill_brax.motion.importers.manifest import find_trials, read_manifest
+    from anyskill_brax.motion.importers.manifest import find_trials, read_clip, read_manifest
     from anyskill_brax.motion.retarget import retarget
 
     clips = read_manifest(args.manifest)
@@ -68,8 +67,7 @@ def import_manifest(args: argparse.Namespace) -> list:
         if clip.trial not in found:
             continue
         path = found[clip.trial]
-        fps = clip.fps if path.suffix.lower() == ".amc" else args.fps  # a BVH states its own rate
-        source = read_source(path, "auto", fps, args.asf).window(clip.start, clip.end)
+        source = read_clip(clip, path, args.asf)
         labels = {key: getattr(clip, key) for key in ("name", "category", "split", "weight", "captions", "licence")}
         motions.append(retarget(load_character(), source, source=f"CMU {path.name}", **labels))
         print(f"{clip.name}: {motions[-1].duration:.1f} s of {path.name}")

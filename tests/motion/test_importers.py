@@ -2,6 +2,8 @@
 
 import json
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from anyskill_brax.motion.importers import read_source
-from anyskill_brax.motion.importers.manifest import find_trials, read_manifest
+from anyskill_brax.motion.importers.manifest import ManifestClip, find_trials, read_clip, read_manifest
 from anyskill_brax.types import UserError
 
 CMU_MANIFEST = Path(__file__).parents[2] / "configs" / "motions" / "cmu.json"
@@ -84,6 +86,7 @@ def test_bvh_left_arm_raised_by_hand(tmp_path):
     np.testing.assert_allclose(pos[1, motion.joint_of("left_hand")], [2, 3, 17], atol=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore:Gimbal lock")
 def test_bvh_axes_are_told_from_the_rest_pose(tmp_path):
     plain = read_source(write(tmp_path, "a.bvh", bvh_text([{}, RAISE])))
     z_up_facing_minus_y = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]])
@@ -422,3 +425,21 @@ def test_manifest_bad_input_is_explained(tmp_path):
     with pytest.raises(UserError, match=r"clip 0: expected name, trial, fps.*KeyError\('start'\)"):
         clip = {key: value for key, value in good["clips"][0].items() if key != "start"}
         read_manifest(write(tmp_path, "m.json", json.dumps({"clips": [clip]})))
+
+
+def test_manifest_rate_wins_over_a_bvh_that_says_120_of_every_trial(tmp_path):
+    clip = ManifestClip("a", "1_1", 60.0, 0.0, None, "", "train", 1.0, (), "")
+    text = bvh_text([{}, RAISE])
+    says_120 = write(tmp_path, "a.bvh", text.replace("Frame Time: 0.05", "Frame Time: .0083333"))
+    assert read_clip(clip, says_120).fps == 60
+    assert read_clip(clip, write(tmp_path, "b.bvh", text)).fps == pytest.approx(20)
+
+
+def test_tool_prints_one_message_and_exits_with_2(tmp_path):
+    path = write(tmp_path, "half.bvh", bvh_text([{}, RAISE])[:-200])
+    tool = Path(__file__).parents[2] / "tools" / "import_motions.py"
+    command = [sys.executable, str(tool), str(path), "--out", str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and not (tmp_path / "out").exists()
+    assert done.stderr.startswith(f"error: {path}, line ") and "expected frame 2 of 2" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -3,6 +3,7 @@
 The skeleton is the AMP humanoid's own. Knees and elbows are stored with the opposite sign.
 """
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -77,4 +78,4 @@ def read_deepmimic(path: Path, fps: float | None = None) -> SourceMotion:
     )
     if np.ptp(table[:-1, 0]) > 0.01 * step:
         motion = motion.retimed(np.concatenate([[0.0], np.cumsum(table[:-1, 0])]), 1 / step)
-    return motion if fps is None else SourceMotion(**{**vars(motion), "fps": fps})
+    return motion if fps is None else dataclasses.replace(motion, fps=fps)

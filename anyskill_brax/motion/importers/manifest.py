@@ -1,11 +1,17 @@
 """A list of clips to cut from files the user has: which trial, which seconds, what to call them."""
 
+import dataclasses
 import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from anyskill_brax.motion.importers import read_source
+from anyskill_brax.motion.skeleton import SourceMotion
 from anyskill_brax.types import UserError
+
+BLIND_BVH_FPS = 120
+"""What the BVH conversions of the CMU data state for every trial, those captured at 60 fps too."""
 
 
 @dataclass(frozen=True)
@@ -69,3 +75,11 @@ def find_trials(folder: str | Path, clips: list[ManifestClip]) -> dict[str, Path
         path for path in folder.rglob("*") if path.suffix.lower() in (".amc", ".bvh") and path.stem in wanted
     )
     return {path.stem: path for path in sorted(files, key=lambda path: path.suffix.lower() == ".amc")}
+
+
+def read_clip(clip: ManifestClip, path: Path, asf: str | Path | None = None) -> SourceMotion:
+    """The clip's seconds of its file, at the rate the manifest knows unless the file states another."""
+    source = read_source(path, fps=clip.fps if path.suffix.lower() == ".amc" else None, asf=asf)
+    if round(source.fps) == BLIND_BVH_FPS:
+        source = dataclasses.replace(source, fps=clip.fps)
+    return source.window(clip.start, clip.end)
