@@ -12,7 +12,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 from scipy.spatial.transform import Rotation
 
-from anyskill_brax.character.humanoid import CONTROL_DT, Character
+from anyskill_brax.character.humanoid import Character
 from anyskill_brax.character.kinematics import forward_kinematics, lowest_points
 from anyskill_brax.motion.hinges import hinge_angles, limb_rotations
 from anyskill_brax.motion.io import Motion, motion_from_qpos
@@ -44,7 +44,7 @@ def retarget(character: Character, source: SourceMotion, /, **labels) -> Motion:
     motion = motion_from_qpos(character, name, SOLVE_FPS, qpos, **labels)
     # Velocities were differenced at 60 fps; every other frame is kept.
     halved = {key: getattr(motion, key)[::2] for key in ("qpos", "qvel", "contact")}
-    return dataclasses.replace(motion, fps=round(1 / CONTROL_DT), **halved)
+    return dataclasses.replace(motion, fps=SOLVE_FPS / 2, **halved)
 
 
 def _own_skeleton(character: Character, source: SourceMotion) -> tuple[Targets, np.ndarray]:
