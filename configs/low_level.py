@@ -55,13 +55,13 @@ def get_config(variant: str = "") -> ConfigDict:
         dict(
             num_worlds=512,
             horizon=32,
-            discount=0.97,
+            discount=0.96,
             gae_lambda=0.95,
             ratio_epsilon=0.2,
-            sigma=0.055,  # exp(-2.9)
+            sigma=0.08,
             epochs=3,
-            minibatch=2048,
-            actor_lr=1e-4,
+            minibatch=4096,
+            actor_lr=4e-5,
             critic_lr=3e-4,
             disc_lr=1e-4,
             encoder_lr=1e-4,
@@ -117,6 +117,7 @@ def get_config(variant: str = "") -> ConfigDict:
             dict(
                 num_worlds=4096,
                 discount=0.99,
+                sigma=0.055,  # exp(-2.9)
                 epochs=6,
                 minibatch=16384,
                 actor_lr=2e-5,

@@ -1,0 +1,195 @@
+"""Grading skills with a judge that never gave the reward.
+
+A policy is rolled out from perturbed standing starts without resets; the judge encoder (another seed, other phrases,
+another input than the reward model) compares every latent step's pose with the instruction. The baseline is the
+untrained policy: a fresh random network for every episode, so its spread is counted honestly.
+"""
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+
+from anyskill_brax import rotations
+from anyskill_brax.character.humanoid import LATENT_STEPS
+from anyskill_brax.character.kinematics import BodyState, lowest_points
+from anyskill_brax.clip.reward import RewardModel, embed_goals
+from anyskill_brax.envs import observations
+from anyskill_brax.envs.humanoid_env import HumanoidEnv, HumanoidState
+from anyskill_brax.networks import LatentHead
+from anyskill_brax.policies import HighLevelPolicy, LowLevelController
+from anyskill_brax.types import LatentPolicy, PRNGKey, UserError
+
+SETTLE = 6
+"""Latent steps at the start of an episode that are not graded: a skill may take a second to get going."""
+
+
+@struct.dataclass
+class Episodes:
+    """T latent steps of E episodes."""
+
+    qpos: jax.Array  # [T * 5, E, 35] every control step, for films
+    bodies: BodyState  # [T, E, B, ...] after every latent step
+    latents: jax.Array  # [T, E, L]
+    fallen: jax.Array  # [T, E] bool, fallen at or before this step
+
+
+def perturbed_starts(env: HumanoidEnv, key: PRNGKey, episodes: int) -> HumanoidState:
+    """Standing, but never twice alike: joints +- 0.05 rad, velocities +- 0.2, any heading; feet on the floor."""
+    key_joint, key_vel, key_yaw = jax.random.split(key, 3)
+    character = env.character
+    qpos = jnp.tile(jnp.asarray(character.default_qpos), (episodes, 1))
+    noise = 0.05 * jax.random.normal(key_joint, (episodes, character.action_dim))
+    joints = jnp.clip(qpos[:, 7:] + noise, jnp.asarray(character.joint_low), jnp.asarray(character.joint_high))
+    yaw = rotations.yaw_quat(jax.random.uniform(key_yaw, (episodes,), minval=-jnp.pi, maxval=jnp.pi))
+    qpos = jnp.concatenate([qpos[:, :3], yaw, joints], axis=-1)
+    qvel = 0.2 * jax.random.normal(key_vel, (episodes, 34))
+    floating = lowest_points(character, env.place(qpos, qvel).bodies).min(axis=-1)
+    return env.place(qpos.at[:, 2].add(-floating), qvel)
+
+
+@functools.partial(jax.jit, static_argnames=("env", "episodes", "latent_steps", "one_each"))
+def _rollout(
+    env: HumanoidEnv,
+    low_level: LowLevelController,
+    policy: Any,
+    key: PRNGKey,
+    episodes: int,
+    latent_steps: int,
+    one_each: bool,
+) -> Episodes:
+    key_start, key_policy = jax.random.split(key)
+    world = perturbed_starts(env, key_start, episodes)
+    axis = 0 if one_each else None
+    keys = jax.random.split(key_policy, episodes)
+    memory = jax.vmap(lambda p, k: p.init(k), in_axes=(axis, 0))(policy, keys)
+    act = jax.vmap(lambda p, m, o: p.act(m, o), in_axes=(axis, 0, 0))
+
+    def latent_step(carry, _):
+        world, memory, fallen = carry
+        latent, memory = act(policy, memory, observations.observe(world.bodies))
+
+        def control_step(world: HumanoidState, _):
+            action = low_level.act(observations.observe(world.bodies), latent)
+            after = env.advance(world, action)
+            broken = env.is_broken(after)
+            after = jax.tree.map(
+                lambda new, old: jnp.where(broken.reshape(-1, *(1,) * (new.ndim - 1)), old, new), after, world
+            )
+            return after, (after.physics.qpos, broken)
+
+        world, (qpos, broken) = jax.lax.scan(control_step, world, None, LATENT_STEPS)
+        fallen = fallen | env.has_fallen(world.bodies) | broken.any(axis=0)
+        return (world, memory, fallen), (qpos, world.bodies, latent, fallen)
+
+    start = (world, memory, jnp.zeros(episodes, bool))
+    _, (qpos, bodies, latents, fallen) = jax.lax.scan(latent_step, start, None, latent_steps)
+    return Episodes(qpos=qpos.reshape(-1, *qpos.shape[2:]), bodies=bodies, latents=latents, fallen=fallen)
+
+
+def rollout_policy(
+    env: HumanoidEnv,
+    low_level: LowLevelController,
+    policy: LatentPolicy,
+    key: PRNGKey,
+    episodes: int = 16,
+    latent_steps: int = 36,
+    one_each: bool = False,
+) -> Episodes:
+    """E episodes of T latent steps (6 Hz) without resets. `one_each`: `policy`'s leaves have a leading axis E."""
+    return _rollout(env, low_level, policy, key, episodes, latent_steps, one_each)
+
+
+def untrained_policies(
+    key: PRNGKey, low_level: LowLevelController, widths: tuple[int, ...], episodes: int
+) -> HighLevelPolicy:
+    """`episodes` high-level policies as they are before training, stacked on a leading axis."""
+    head = LatentHead(low_level.latent_dim, widths)
+    obs = jnp.zeros((1, low_level.obs_dim))
+    params = jax.vmap(lambda k: head.init(k, obs, jnp.zeros((1, 0))))(jax.random.split(key, episodes))
+    normalizer = jax.tree.map(lambda x: jnp.broadcast_to(x, (episodes, *x.shape)), low_level.normalizer)
+    return HighLevelPolicy(params=params, normalizer=normalizer, latent_dim=low_level.latent_dim, widths=widths)
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A reward model that grades, with the goals it grades against."""
+
+    model: RewardModel
+    texts: tuple[str, ...]
+    goals: np.ndarray  # [K, D]
+
+    @classmethod
+    def create(cls, model: RewardModel, texts: Sequence[str]) -> "Judge":
+        if model.needs_images:
+            raise UserError(f"the judge reads poses; {model.name} reads images")
+        return cls(model, tuple(texts), np.asarray(embed_goals(model, list(texts))))
+
+    def similarities(self, episodes: Episodes) -> np.ndarray:
+        """Mean cosine over the graded steps with every text, `[E, K]`."""
+        if episodes.fallen.shape[0] <= SETTLE:
+            raise UserError(f"an episode to be judged lasts more than {SETTLE} latent steps")
+        late = jax.tree.map(lambda x: x[SETTLE:], episodes.bodies)
+        shape = late.pos.shape[:2]
+        features = self.model.embed_poses(jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), late))
+        return np.asarray(features @ jnp.asarray(self.goals).T).reshape(*shape, -1).mean(axis=0)
+
+    def score(self, episodes: Episodes, text: str) -> np.ndarray:
+        """Mean cosine with `text` per episode, `[E]`."""
+        return self.similarities(episodes)[:, self.texts.index(text)]
+
+
+@dataclass(frozen=True)
+class Grade:
+    """A skill under the judge, beside the untrained policy."""
+
+    mean: float
+    standard_error: float
+    untrained_mean: float
+    untrained_standard_error: float
+    margin: float  # (mean - untrained) in standard errors of the difference
+    fell: float  # share of episodes
+    retrieved: float  # share of episodes whose nearest text, of all in the batch, is the skill's own
+    passed: bool
+    reason: str  # why not, in words; empty when passed
+
+    def metrics(self) -> dict[str, float | bool | str]:
+        return vars(self).copy()
+
+
+def grade(judge: Judge, text: str, trained: Episodes, untrained: Episodes, required_margin: float = 2.0) -> Grade:
+    """Passed when the judge's mean beats the untrained one by `required_margin` standard errors and it stays up."""
+    all_scores = judge.similarities(trained)
+    column = judge.texts.index(text)
+    scores, baseline = all_scores[:, column], judge.score(untrained, text)
+    spread = np.hypot(standard_error(scores), standard_error(baseline))
+    margin = float((scores.mean() - baseline.mean()) / max(spread, 1e-9))
+    fell = float(np.asarray(trained.fallen[-1]).mean())
+    reason = ""
+    if not margin > required_margin:
+        reason = (
+            f"the judge sees {margin:+.1f} standard errors over the untrained policy, {required_margin:g} are needed"
+        )
+    elif fell > 0.5:
+        reason = f"it fell in {fell:.0%} of the episodes"
+    return Grade(
+        mean=float(scores.mean()),
+        standard_error=standard_error(scores),
+        untrained_mean=float(baseline.mean()),
+        untrained_standard_error=standard_error(baseline),
+        margin=margin,
+        fell=fell,
+        retrieved=float((all_scores.argmax(axis=1) == column).mean()),
+        passed=not reason,
+        reason=reason,
+    )
+
+
+def standard_error(scores: np.ndarray) -> float:
+    """Of the mean, with the sample standard deviation."""
+    return float(np.std(scores, ddof=1) / np.sqrt(scores.size)) if scores.size > 1 else float("inf")
