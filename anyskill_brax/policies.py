@@ -118,6 +118,12 @@ class LowLevelController:
         actor = Actor(self.action_dim, self.widths, self.style_widths)
         return actor.apply(self.params, self.normalizer(obs), latent)
 
+    def __repr__(self) -> str:
+        return (
+            f"LowLevelController({self.name or 'unnamed'}: obs {self.obs_dim}, latent {self.latent_dim} -> "
+            f"action {self.action_dim}; actor {list(self.widths)}, {len(self.motion_names)} known latents)"
+        )
+
     def config(self) -> dict[str, Any]:
         return {
             "obs_dim": self.obs_dim,
@@ -206,6 +212,9 @@ class MultiSkillPolicy:
     latent_dim: int = struct.field(pytree_node=False)
     widths: tuple[int, ...] = struct.field(pytree_node=False)
     reward_model_sha256: str = struct.field(pytree_node=False, default="")
+
+    def __repr__(self) -> str:
+        return f"MultiSkillPolicy({len(self.instructions)} instructions: {', '.join(map(repr, self.instructions))})"
 
     def init(self, key: PRNGKey) -> PolicyState:
         """Starts on its first instruction; use `for_text` or `for_instruction` to choose."""
