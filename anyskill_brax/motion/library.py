@@ -45,9 +45,9 @@ class MotionLibrary:
             raise UserError("every motion of the library has weight 0; give at least one a positive weight")
         length = np.array([motion.num_frames for motion in motions], np.int32)
         return cls(
-            qpos=jnp.concatenate([motion.qpos for motion in motions]),
-            qvel=jnp.concatenate([motion.qvel for motion in motions]),
-            contact=jnp.concatenate([motion.contact for motion in motions]),
+            qpos=jnp.asarray(np.concatenate([motion.qpos for motion in motions])),
+            qvel=jnp.asarray(np.concatenate([motion.qvel for motion in motions])),
+            contact=jnp.asarray(np.concatenate([motion.contact for motion in motions])),
             start=jnp.asarray(np.cumsum(length) - length, jnp.int32),
             length=jnp.asarray(length),
             weight=jnp.asarray(weight / weight.sum(), jnp.float32),

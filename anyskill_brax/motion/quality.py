@@ -3,28 +3,24 @@
 import numpy as np
 
 from anyskill_brax.character.humanoid import Character
-from anyskill_brax.character.kinematics import lowest_points
 from anyskill_brax.motion.io import Motion, motion_bodies
 
 STANDING_HEIGHT = 0.01
 """A sole corner this close to the floor at two successive frames is standing on it [m]."""
 
 
-def _sole_corners(character: Character, motion: Motion) -> np.ndarray:
-    """World positions of the eight box corners of both feet `[F, 2, 8, 3]`."""
+def _geom_points(character: Character, motion: Motion) -> np.ndarray:
+    """World positions of the points that every geom is swept from `[F, G, P, 3]` [m]."""
     bodies, _ = motion_bodies(character, motion.qpos, motion.qvel)
-    corners = []
-    for foot in character.feet:
-        points = character.geom_points[np.flatnonzero(character.geom_body == foot)[0]]
-        w, u = bodies.rot[:, foot, None, :1], bodies.rot[:, foot, None, 1:]
-        t = 2 * np.cross(u, points)
-        corners.append(bodies.pos[:, foot, None] + points + w * t + np.cross(u, t))
-    return np.stack(corners, axis=1)
+    pos, rot = (np.asarray(a)[:, character.geom_body, None] for a in (bodies.pos, bodies.rot))
+    turn = 2 * np.cross(rot[..., 1:], character.geom_points)
+    return pos + character.geom_points + rot[..., :1] * turn + np.cross(rot[..., 1:], turn)
 
 
 def foot_slide(character: Character, motion: Motion) -> float:
     """p90 over standing feet of their fastest standing corner's speed along the floor [m/s]; 0 if none ever stands."""
-    corners = _sole_corners(character, motion)
+    soles = [int(np.flatnonzero(character.geom_body == foot)[0]) for foot in character.feet]
+    corners = _geom_points(character, motion)[:, soles]
     speed = np.linalg.norm(np.diff(corners[..., :2], axis=0), axis=-1) * motion.fps
     standing = np.maximum(corners[1:, ..., 2], corners[:-1, ..., 2]) < STANDING_HEIGHT
     fastest = np.where(standing, speed, -1.0).max(axis=-1)
@@ -34,9 +30,8 @@ def foot_slide(character: Character, motion: Motion) -> float:
 
 def quality(character: Character, motion: Motion) -> dict[str, float]:
     """The report of one clip, by name; metres, seconds and radians."""
-    bodies, _ = motion_bodies(character, motion.qpos, motion.qvel)
     hinges = motion.qpos[:, 7:]
-    low = np.asarray(lowest_points(character, bodies))
+    low = _geom_points(character, motion)[..., 2].min(axis=-1) - character.geom_radius
     return {
         "seconds": round(motion.duration, 3),
         "foot_slide_mps": round(foot_slide(character, motion), 4),

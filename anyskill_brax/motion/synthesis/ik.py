@@ -45,12 +45,12 @@ def arm(character: Character, side: str) -> Limb:
 
 
 def solve_limb(
-    limb: Limb, target: np.ndarray, twist: np.ndarray | float, bend_sign: int, branch: int = 1
+    limb: Limb, target: np.ndarray, twist: np.ndarray | float, bend_sign: int, branch: int | np.ndarray = 1
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Hinges that put the limb's end at `target [..., 3]`, seen from the limb's root in the parent's axes [m].
 
     With k the bend, the end lies at v = (-l sin k, 0, -u - l cos k) of the upper segment; Rx(a) Ry(b) Rz(c) v = target
-    is solved for a and b with c = `twist` given. Fails to reach only where the limb is too short: then it points there.
+    is solved for a and b with c = `twist` given. Inexact where the limb is too short, or that twist cannot get there.
     `bend_sign` is +1 for knees, -1 for elbows; `branch` -1 is the solution with the upper segment turned over.
     Returns a, b, c, k, each `[...]` [rad].
     """
@@ -77,18 +77,17 @@ def arm_pose(character: Character, side: str, hand: ArrayLike, elbow: ArrayLike)
 
     Tries twists and both branches, keeps those inside the hinge ranges, takes the one whose elbow points best.
     """
-    own = arm(character, side)
+    own, reach = arm(character, side), np.asarray(hand, float)
+    aim = np.asarray(elbow, float) / np.linalg.norm(np.asarray(elbow))
     twist = np.tile(np.radians(np.arange(-90, 91, 5)), 2)
     branch = np.repeat([1, -1], len(twist) // 2)
-    solved = [solve_limb(own, np.asarray(hand, float) - own.offset, t, -1, s) for t, s in zip(twist, branch)]
-    angles = np.array(solved, float)
+    target = np.tile(reach - own.offset, (len(twist), 1))
+    angles = np.stack(solve_limb(own, target, twist, -1, branch), axis=1)
+    turned, bend = Rotation.from_euler("XYZ", angles[:, :3]), angles[:, 3]
+    ends = np.stack([-own.lower * np.sin(bend), 0 * bend, -own.upper - own.lower * np.cos(bend)], axis=1)
+    missed = np.linalg.norm(turned.apply(ends) - target, axis=1)
     low, high = character.joint_low[list(own.hinges)], character.joint_high[list(own.hinges)]
     outside = np.maximum(low - angles, angles - high).clip(0).sum(axis=1)
-    points = Rotation.from_euler("XYZ", angles[:, :3]).apply([0.0, 0.0, -own.upper])
-    score = (
-        points @ (np.asarray(elbow, float) / np.linalg.norm(np.asarray(elbow)))
-        - 10 * outside
-        - 0.02 * np.abs(angles[:, 2])
-    )
-    best = angles[score.argmax()].clip(low, high)
+    points = turned.apply([0.0, 0.0, -own.upper]) @ aim
+    best = angles[(points - 0.02 * abs(twist) - 10 * outside - 100 * missed).argmax()].clip(low, high)
     return {character.joint_names[j]: float(angle) for j, angle in zip(own.hinges, best)}

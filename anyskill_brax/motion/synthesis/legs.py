@@ -95,14 +95,16 @@ def shifted(foot: Place, ahead: float = 0.0, aside: float = 0.0) -> Place:
 
 @kind("lunge", "lunge", "lunge forward with the {side} leg", "take a deep step forward", "do a forward lunge")
 def lunge(cast: Cast) -> Score:
-    ahead, low = cast.about(0.66, 0.06), cast.about(0.60, 0.04)
+    ahead, low = cast.about(0.60, 0.06), cast.about(0.60, 0.04)
     score = Score(6.4)
     score.steps += [
         Step(0, 1.0, 1.6, shifted(FEET[0], ahead), lift=0.10, toe_off=0.2, strike=-0.15),
         Step(0, 4.2, 4.9, FEET[0], lift=0.10, toe_off=-0.05, strike=0.1),
     ]
-    score.move(1.1, 2.2, arms("both", forward=15, out=20, bend=45), height=low, left_heel=0.75)
-    score.move(3.4, 4.2, height=STAND_HEIGHT - 0.06, left_heel=0.0)
+    score.move(1.1, 2.2, arms("both", forward=15, out=20, bend=45), height=low)
+    score.move(1.05, 1.75, left_heel=0.8)
+    score.move(3.2, 4.1, height=STAND_HEIGHT - 0.08)
+    score.move(3.6, 4.3, left_heel=0.0)
     score.relax(4.4, 5.6)
     return score
 
