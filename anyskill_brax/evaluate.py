@@ -116,6 +116,31 @@ def untrained_policies(
     return HighLevelPolicy(params=params, normalizer=normalizer, latent_dim=low_level.latent_dim, widths=widths)
 
 
+@struct.dataclass
+class HeldLatent:
+    """One latent for ever: the simplest `LatentPolicy`."""
+
+    latent: jax.Array  # [L]
+
+    def init(self, key: PRNGKey) -> tuple[()]:
+        del key
+        return ()
+
+    def act(self, state: tuple[()], obs: jax.Array) -> tuple[jax.Array, tuple[()]]:
+        del obs
+        return self.latent, state
+
+
+def survival(
+    env: HumanoidEnv, low_level: LowLevelController, latents: jax.Array, key: PRNGKey, seconds: float = 10.0
+) -> tuple[float, float]:
+    """Each of `latents [N, L]` held from a standing start: the share still up at the end, and the mean time up [s]."""
+    steps = max(1, round(seconds * 6))
+    episodes = rollout_policy(env, low_level, HeldLatent(latents), key, latents.shape[0], steps, one_each=True)
+    fallen = np.asarray(episodes.fallen)
+    return float(1.0 - fallen[-1].mean()), float((~fallen).sum(axis=0).mean() / 6.0)
+
+
 @dataclass(frozen=True)
 class Judge:
     """A reward model that grades, with the goals it grades against."""

@@ -11,8 +11,6 @@ def main() -> None:
     add_config_arguments(parser, "configs/low_level.py")
     parser.add_argument("--workdir", required=True, help="the run's folder; the same command resumes")
     parser.add_argument("--init-from", help="continue from a published controller, e.g. humanoid/low-level-v1")
-    parser.add_argument("--publish", metavar="ZOO", help="publish the controller into this zoo folder when done")
-    parser.add_argument("--name", default="low-level", help="name to publish under")
     options = parser.parse_args()
     config = load_config(options)
 
@@ -24,8 +22,8 @@ def main() -> None:
         from skill_zoo.zoo import read_file
 
         init_from = tensors_from_bytes(read_file(options.init_from, "training.safetensors"))
-    controller = run.train(config, options.workdir, init_from, report=lambda line: print(line, flush=True))
-    print(f"trained a controller with {controller.latent_dim}-d latents in {options.workdir}")
+    trained = run.train(config, options.workdir, init_from, report=lambda line: print(line, flush=True))
+    print(f"{trained.controller}\npublish it with: tools/publish_low_level.py --workdir {options.workdir} --zoo ZOO")
 
 
 if __name__ == "__main__":

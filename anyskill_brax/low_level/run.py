@@ -1,6 +1,7 @@
 """The door of the low-level stage: a config and a folder in, a trained `LowLevelController` out; resumable."""
 
 import dataclasses
+import json
 import signal
 import time
 from collections.abc import Callable, Mapping
@@ -30,6 +31,59 @@ from anyskill_brax.workdir import Workdir
 Report = Callable[[str], None]
 
 
+@dataclasses.dataclass(frozen=True)
+class TrainedController:
+    """What a run has produced so far."""
+
+    controller: LowLevelController
+    tensors: dict[str, np.ndarray]  # `training_tensors`: what `--init-from` continues from
+    library: MotionLibrary
+    config: dict[str, Any]
+    metrics: list[dict[str, Any]]  # rows of metrics.jsonl
+    updates: int
+    samples: int
+
+
+@dataclasses.dataclass(frozen=True)
+class _Setup:
+    """A config brought to life."""
+
+    settings: LowLevelSettings
+    env: HumanoidEnv
+    library: MotionLibrary
+    reference: Reference
+
+    @classmethod
+    def create(cls, config: ConfigDict | Mapping[str, Any]) -> "_Setup":
+        settings = LowLevelSettings.from_config(config)
+        character = load_character()
+        library = load_library(character, config)
+        env = HumanoidEnv(
+            character,
+            num_frames=settings.networks.num_frames,
+            backend=config["backend"],
+            fall_height=config["fall_height"],
+        )
+        return cls(settings, env, library, Reference.create(character, library))
+
+    @property
+    def batch(self) -> int:
+        """Samples per update."""
+        return self.settings.learner.num_worlds * self.settings.learner.horizon
+
+    def result(self, state: trainer.TrainState, folder: Workdir, config: Mapping[str, Any]) -> TrainedController:
+        updates = int(state.updates)
+        return TrainedController(
+            controller=controller_from_state(self, state),
+            tensors=training_tensors(state),
+            library=self.library,
+            config=dict(config),
+            metrics=folder.read_metrics(),
+            updates=updates,
+            samples=updates * self.batch,
+        )
+
+
 def load_library(character: Character, config: ConfigDict | Mapping[str, Any]) -> MotionLibrary:
     """The motions a config names, weighted: each source has its share, each category its factor."""
     motions: list[Motion] = []
@@ -47,21 +101,16 @@ def load_library(character: Character, config: ConfigDict | Mapping[str, Any]) -
 
 def train(
     config: ConfigDict, workdir: str | Path, init_from: Mapping[str, np.ndarray] | None = None, report: Report = print
-) -> LowLevelController:
+) -> TrainedController:
     """Train (or resume) until `config.total_samples`; checkpoints, curves and the exact state live in `workdir`.
 
     `init_from`: tensors of `training_tensors`, to continue from a published controller's networks.
-    Raises SystemExit(143) after saving when the process is asked to terminate.
+    Raises SystemExit(128 + signal) after saving when the process is asked to stop.
     """
-    settings = LowLevelSettings.from_config(config)
-    character = load_character()
-    library = load_library(character, config)
-    reference = Reference.create(character, library)
-    env = HumanoidEnv(
-        character, num_frames=settings.networks.num_frames, backend=config.backend, fall_height=config.fall_height
-    )
+    setup = _Setup.create(config)
+    settings = setup.settings
     folder = Workdir(workdir, config.to_dict())
-    init, update = trainer.make_train(settings, env, reference)
+    init, update = trainer.make_train(settings, setup.env, setup.reference)
     update = jax.jit(update, donate_argnums=0)
     key_init, key_warm, key_net = jax.random.split(jax.random.key_data(jax.random.key(settings.seed)), 3)
 
@@ -71,33 +120,27 @@ def train(
     if found is not None:
         done, state = found
         report(f"resumed at update {done}")
+    elif init_from is not None:
+        params, normalizer = read_training_tensors(init_from, state.params)
+        state = state.replace(params=params, obs_normalizer=normalizer)
     else:
-        params = trainer.init_params(key_net, settings, env)
-        if init_from is not None:
-            params, normalizer = read_training_tensors(init_from, params)
-            state = state.replace(params=params, obs_normalizer=normalizer)
-        else:
-            params = warm_start.fit(
-                key_warm, settings, env, reference, params,
-                lambda name, step, metrics: report(
-                    f"warm start, {name} {step}: " + ", ".join(f"{k} {float(v):.4f}" for k, v in metrics.items())
-                ),
-            )  # fmt: skip
-            state = state.replace(params=params)
+        params = trainer.init_params(key_net, settings, setup.env)
+        params = warm_start.fit(
+            key_warm, settings, setup.env, setup.reference, params, lambda *a: report(_warm_line(*a))
+        )
+        state = state.replace(params=params)
 
-    batch = settings.learner.num_worlds * settings.learner.horizon
-    total = max(1, int(config.total_samples) // batch)
+    total = max(1, int(config.total_samples) // setup.batch)
     stop = _stop_flag()
-    began, saved = time.monotonic(), time.monotonic()
-    first = done
+    first, began, saved = done, time.monotonic(), time.monotonic()
     while done < total and not stop:
         state, metrics = update(state)
         done += 1
         if done % config.log_every_updates == 0 or done == total:
             row = {k: float(v) for k, v in metrics.items()}
-            rate = (done - first) * batch / (time.monotonic() - began)
-            folder.log(done, row | {"samples": done * batch, "samples_per_second": rate})
-            report(_line(done, total, batch, rate, row))
+            rate = (done - first) * setup.batch / (time.monotonic() - began)
+            folder.log(done, row | {"samples": done * setup.batch, "samples_per_second": rate})
+            report(_line(done, total, setup.batch, rate, row))
         if time.monotonic() - saved > config.save_every_seconds:
             folder.save(done, state)
             saved = time.monotonic()
@@ -107,7 +150,23 @@ def train(
     if stop:
         report(f"stopped at update {done}; the same command resumes")
         raise SystemExit(stop[0])
-    return controller_from_state(settings, env, library, reference, state)
+    return setup.result(state, folder, config.to_dict())
+
+
+def load(workdir: str | Path) -> TrainedController:
+    """The newest checkpoint of a run, finished or not. `UserError` where there is none."""
+    file = Path(workdir) / "config.json"
+    if not file.is_file():
+        raise UserError(f"no run in {workdir}: it has no config.json; tools/train_low_level.py --workdir makes one")
+    config = json.loads(file.read_text())
+    setup = _Setup.create(config)
+    folder = Workdir(workdir, config)
+    init, _ = trainer.make_train(setup.settings, setup.env, setup.reference)
+    found = folder.restore(jax.jit(init)(jax.random.PRNGKey(0), None))
+    folder.close()
+    if found is None:
+        raise UserError(f"the run in {workdir} has no checkpoint yet; the first comes at its first save interval")
+    return setup.result(found[1], folder, config)
 
 
 def _stop_flag() -> list[int]:
@@ -123,6 +182,10 @@ def _stop_flag() -> list[int]:
     return flag
 
 
+def _warm_line(name: str, step: int, metrics: Mapping[str, Any]) -> str:
+    return f"warm start, {name} {step}: " + ", ".join(f"{k} {float(v):.4f}" for k, v in metrics.items())
+
+
 def _line(done: int, total: int, batch: int, rate: float, row: Mapping[str, float]) -> str:
     eta = (total - done) * batch / max(rate, 1.0)
     return (
@@ -134,15 +197,9 @@ def _line(done: int, total: int, batch: int, rate: float, row: Mapping[str, floa
     )
 
 
-def controller_from_state(
-    settings: LowLevelSettings,
-    env: HumanoidEnv,
-    library: MotionLibrary,
-    reference: Reference,
-    state: trainer.TrainState,
-) -> LowLevelController:
+def controller_from_state(setup: _Setup, state: trainer.TrainState) -> LowLevelController:
     """Freeze what inference needs: actor, normalisers, discriminator, encoder, and the latents of the motions."""
-    nets = settings.networks
+    nets, character = setup.settings.networks, setup.env.character
     style = StyleJudge(
         disc_params=state.params.disc,
         encoder_params=state.params.encoder,
@@ -152,20 +209,20 @@ def controller_from_state(
         latent_dim=nets.latent_dim,
         num_frames=nets.num_frames,
     )
-    names, rows = latent_rows(library)
-    latents = style.encode(reference.window(jnp.asarray(rows), nets.num_frames).reshape(len(rows), -1))
+    names, rows = latent_rows(setup.library)
+    windows = setup.reference.window(jnp.asarray(rows), nets.num_frames)
     return LowLevelController(
         params=state.params.actor,
         normalizer=state.obs_normalizer,
         style=style,
-        motion_latents=latents,
+        motion_latents=style.encode(windows.reshape(len(rows), -1)),
         motion_names=names,
-        obs_dim=observations.obs_dim(env.character),
-        action_dim=env.character.action_dim,
+        obs_dim=observations.obs_dim(character),
+        action_dim=character.action_dim,
         latent_dim=nets.latent_dim,
         widths=nets.actor,
         style_widths=nets.style,
-        character_sha256=env.character.sha256,
+        character_sha256=character.sha256,
     )
 
 

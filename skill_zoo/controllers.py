@@ -1,0 +1,116 @@
+"""Publishing a low-level controller: measured, with its curves, an honest card, and what continues its training."""
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from anyskill_brax.character.humanoid import load_character
+from anyskill_brax.envs.humanoid_env import HumanoidEnv
+from anyskill_brax.evaluate import survival
+from anyskill_brax.low_level.run import TrainedController
+from anyskill_brax.networks import sample_latents
+from skill_zoo.ids import SkillId
+from skill_zoo.search import Folder
+from skill_zoo.tensors import tensors_to_bytes
+from skill_zoo.zoo import save
+
+CURVES = (
+    ("seconds_to_fail_following", "s until a followed motion is lost"),
+    ("seconds_to_fail_free", "s until a fall, free latents"),
+    ("tracking_quality", "tracking quality"),
+    ("reward_style", "style reward"),
+    ("encoder_agreement", "encoder agreement <E(x), z>"),
+    ("disc_accuracy_simulated", "discriminator accuracy, simulated"),
+)
+
+
+def measure(trained: TrainedController, episodes: int = 128, seconds: float = 10.0) -> dict[str, float]:
+    """Survival of held latents from standing starts: uniform on the sphere, and those of the training motions."""
+    low_level = trained.controller
+    env = HumanoidEnv(load_character(), num_frames=low_level.style.num_frames)
+    key_sphere, key_motion, key_a, key_b = jax.random.split(jax.random.PRNGKey(0), 4)
+    sphere = sample_latents(key_sphere, (episodes,), low_level.latent_dim)
+    rows = jax.random.randint(key_motion, (episodes,), 0, low_level.motion_latents.shape[0])
+    kept_random, time_random = survival(env, low_level, sphere, key_a, seconds)
+    kept_motion, time_motion = survival(env, low_level, low_level.motion_latents[jnp.asarray(rows)], key_b, seconds)
+    last = trained.metrics[-1] if trained.metrics else {}
+    return {
+        "survival_random_latents_10s": kept_random,
+        "seconds_up_random_latents": time_random,
+        "survival_motion_latents_10s": kept_motion,
+        "seconds_up_motion_latents": time_motion,
+        "samples": float(trained.samples),
+        **{f"last_{name}": float(last[name]) for name, _ in CURVES if name in last},
+    }
+
+
+def publish_controller(
+    trained: TrainedController, zoo: Folder, name: str, licences: Mapping[str, str], note: str = ""
+) -> SkillId:
+    """Measure the controller and save it as `humanoid/<name>-vN`; `licences` maps motion sources to their terms."""
+    metrics = measure(trained)
+    return save(
+        trained.controller.replace(name=name),
+        name,
+        zoo=zoo,
+        metrics=metrics,
+        config=trained.config,
+        motions=dict(licences),
+        files={
+            "training.safetensors": tensors_to_bytes(trained.tensors),
+            "curves.png": draw_curves(trained.metrics),
+            "card.md": write_card(trained, name, metrics, licences, note).encode(),
+        },
+    )
+
+
+def draw_curves(rows: Sequence[Mapping[str, Any]]) -> bytes:
+    """The training curves over millions of samples, as a PNG."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12, 6), layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    for axis, (name, title) in zip(figure.subplots(2, 3).flat, CURVES, strict=True):
+        points = [(row["samples"] / 1e6, row[name]) for row in rows if name in row]
+        axis.plot(*zip(*points, strict=True)) if points else None
+        axis.set(title=title, xlabel="million samples")
+        axis.grid(alpha=0.3)
+    image = io.BytesIO()
+    canvas.print_png(image)
+    return image.getvalue()
+
+
+def write_card(
+    trained: TrainedController, name: str, metrics: Mapping[str, float], licences: Mapping[str, str], note: str
+) -> str:
+    reward = trained.config["reward"]
+    fade = reward["tracking_fade"]
+    millions = trained.samples / 1e6
+    tracking = "led by a tracking reward in the worlds that follow a motion" if millions < fade[1] else "ASE's alone"
+    sources = "\n".join(f"- {source}: {terms}" for source, terms in licences.items())
+    return f"""# {name}
+
+A latent low-level controller: (observation, unit latent) -> action at 30 Hz, trained by adversarial imitation
+(ASE, arXiv 2205.01906) from {len(trained.library.names)} motions.
+
+- samples: {millions:.2f} million control steps, {trained.updates} updates
+- objective at the end of this run: {tracking}
+- networks: {trained.config["networks"]}
+- held random latents from standing starts, 10 s: {metrics["survival_random_latents_10s"]:.0%} still up,
+  {metrics["seconds_up_random_latents"]:.1f} s up on average
+- held latents of training motions, 10 s: {metrics["survival_motion_latents_10s"]:.0%} still up,
+  {metrics["seconds_up_motion_latents"]:.1f} s up on average
+
+{note}
+
+## Motions and their terms
+
+{sources}
+
+`training.safetensors` holds actor, critic, discriminator, encoder and the observation normaliser; docs/pretraining.md
+says how to continue from it.
+"""

@@ -1,0 +1,156 @@
+"""The low-level stage from its door: resuming, publishing what continues, and what its worlds promise."""
+
+import importlib.util
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from anyskill_brax.low_level import run, worlds
+from anyskill_brax.low_level import train as trainer
+from anyskill_brax.low_level.settings import LowLevelSettings
+from anyskill_brax.motion.io import motion_from_qpos, save_motion
+from anyskill_brax.types import UserError
+from anyskill_brax.workdir import Workdir
+
+ROOT = Path(__file__).parents[2]
+
+
+def quick_config(motions: Path, updates: int):
+    spec = importlib.util.spec_from_file_location("low_level_config", ROOT / "configs" / "low_level.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    config = module.get_config("quicktest")
+    with config.unlocked():
+        config.motions = (str(motions),)
+        config.total_samples = updates * 160
+    return config
+
+
+@pytest.fixture(scope="module")
+def motions(character, tmp_path_factory) -> Path:
+    """Two clips: standing while one arm goes up, and the other."""
+    folder = tmp_path_factory.mktemp("motions")
+    for name in ("right_shoulder_x", "left_shoulder_x"):
+        qpos = np.tile(character.default_qpos, (40, 1))
+        sign = -1.0 if name.startswith("right") else 1.0
+        qpos[:, 7 + character.joint_names.index(name)] = sign * np.linspace(0.0, 1.5, 40)
+        save_motion(folder / f"{name}.npz", motion_from_qpos(character, name, 30.0, qpos, category="gesture"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def setup(motions):
+    return run._Setup.create(quick_config(motions, 1))
+
+
+@pytest.fixture(scope="module")
+def straight(motions, tmp_path_factory):
+    return run.train(quick_config(motions, 4), tmp_path_factory.mktemp("straight") / "run", report=lambda line: None)
+
+
+def test_stopping_and_resuming_changes_no_bit(motions, straight, tmp_path, monkeypatch):
+    """Four updates straight are two, a stop by signal, and two more."""
+    config = quick_config(motions, 4)
+    log, logged = Workdir.log, []
+
+    def stop_after_two(self, update, metrics):
+        log(self, update, metrics)
+        logged.append(update)
+        if update == 2:
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(Workdir, "log", stop_after_two)
+    with pytest.raises(SystemExit) as stopped:
+        run.train(config, tmp_path / "run", report=lambda line: None)
+    assert stopped.value.code == 143
+    resumed = run.train(config, tmp_path / "run", report=lambda line: None)
+    assert logged == [1, 2, 3, 4]
+    assert resumed.tensors.keys() == straight.tensors.keys()
+    for name, value in straight.tensors.items():
+        np.testing.assert_array_equal(resumed.tensors[name], value, err_msg=name)
+
+
+def test_a_finished_run_is_loaded_as_it_ended(straight, motions, tmp_path):
+    config = quick_config(motions, 4)
+    trained = run.train(config, tmp_path / "run", report=lambda line: None)
+    loaded = run.load(tmp_path / "run")
+    assert (loaded.updates, loaded.samples) == (4, 640)
+    for name, value in trained.tensors.items():
+        np.testing.assert_array_equal(loaded.tensors[name], value)
+    np.testing.assert_allclose(jnp.linalg.norm(loaded.controller.motion_latents, axis=-1), 1.0, atol=1e-5)
+    assert len(loaded.controller.motion_names) == 8
+    assert [row["update"] for row in loaded.metrics] == [1, 2, 3, 4]
+
+
+def test_training_continues_from_published_tensors(setup, straight, motions, tmp_path):
+    again = run.train(quick_config(motions, 1), tmp_path / "run", init_from=straight.tensors, report=lambda line: None)
+    name = "actor/params/trunk/layer_0/kernel"
+    moved = np.abs(again.tensors[name] - straight.tensors[name]).max()
+    assert 0.0 < moved < 0.01, "one update away from where the published networks were"
+    like, _ = run.read_training_tensors(
+        straight.tensors, trainer.init_params(jax.random.PRNGKey(0), setup.settings, setup.env)
+    )
+    with pytest.raises(UserError, match="other sizes"):
+        run.read_training_tensors(straight.tensors | {name: np.zeros((3, 3), np.float32)}, like)
+
+
+def test_a_folder_belongs_to_one_configuration(motions, tmp_path):
+    Workdir(tmp_path / "run", quick_config(motions, 1).to_dict()).close()
+    with pytest.raises(UserError, match=r"another configuration \(seed: was 0, now 1"):
+        Workdir(tmp_path / "run", {**quick_config(motions, 1).to_dict(), "seed": 1})
+    with pytest.raises(UserError, match="no run in"):
+        run.load(tmp_path / "nowhere")
+
+
+def test_starts_come_in_the_configured_shares(setup):
+    settings: LowLevelSettings = setup.settings
+    fallen = worlds.drop_fall_states(jax.random.PRNGKey(0), setup.env, 8)
+    started = jax.jit(
+        lambda key: worlds.start(key, setup.env, setup.reference, fallen, settings.start, jnp.asarray(0.5), 8, 2000)
+    )(jax.random.PRNGKey(1))
+    follows = np.asarray(started.follows)
+    recovering = np.asarray(started.grace) > 0
+    assert follows.mean() == pytest.approx(0.5, abs=0.05)
+    assert recovering[~follows].mean() == pytest.approx(settings.start.fall_share, abs=0.03)
+    assert not recovering[follows].any()
+    standing = np.all(np.asarray(started.humanoid.physics.qpos) == setup.env.character.default_qpos, axis=-1)
+    assert standing[~follows].mean() == pytest.approx(settings.start.default_share, abs=0.05)
+    # A followed motion starts on its reference, window included.
+    row = np.asarray(started.row)[follows]
+    np.testing.assert_array_equal(np.asarray(started.humanoid.physics.qpos)[follows], setup.reference.qpos[row])
+    np.testing.assert_array_equal(
+        np.asarray(started.humanoid.window)[follows], setup.reference.window(jnp.asarray(row), setup.env.num_frames)
+    )
+
+
+def test_reference_windows_never_cross_clips(setup):
+    reference = setup.reference
+    first_of_second = int(reference.start[1])
+    window = np.asarray(reference.window(jnp.asarray(first_of_second), 4))
+    np.testing.assert_array_equal(window, np.tile(reference.disc[first_of_second], (4, 1)))
+    assert int(reference.ahead(jnp.asarray(first_of_second - 1), 5)) == first_of_second - 1
+
+
+@pytest.mark.slow
+def test_the_tool_stops_on_sigterm_with_a_checkpoint(motions, tmp_path):
+    command = [
+        sys.executable, str(ROOT / "tools/train_low_level.py"), "--config", "configs/low_level.py:quicktest",
+        "--set", f"motions=('{motions}',)", "--set", "total_samples=10000000", "--workdir", str(tmp_path / "run"),
+    ]  # fmt: skip
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT)
+    metrics = tmp_path / "run" / "metrics.jsonl"
+    deadline = time.monotonic() + 240
+    while not (metrics.exists() and metrics.read_text()) and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.2)
+    process.terminate()
+    out = process.communicate(timeout=60)[0]
+    assert process.returncode == 143, out
+    assert run.load(tmp_path / "run").updates >= 1
