@@ -140,7 +140,12 @@ def floor_hands(cast: Cast, root_x: float, pitch: float, bend: float, x: float, 
 
 
 @kind(
-    "sit", "sit", "sit down on the floor", "sit on the ground", "take a seat on the floor with knees bent", "sit down"
+    "sit",
+    "sit",
+    "go and sit on the floor",
+    "sit on the ground",
+    "take a seat on the floor with knees bent",
+    "take a seat",
 )
 def sit(cast: Cast) -> Score:
     return seat(cast, hands_behind=False)

@@ -18,7 +18,12 @@ def hand(cast: Cast, side: str, at: Point, elbow: Point) -> Pose:
 
 
 @kind(
-    "raise_both_arms", "arms_up", "raise both arms", "put your hands up", "lift both arms overhead", "reach for the sky"
+    "raise_both_arms",
+    "arms_up",
+    "raise both arms",
+    "put your hands up",
+    "lift both arms overhead",
+    "reach up with both arms",
 )
 def raise_both_arms(cast: Cast) -> Score:
     return hold(cast, arms("both", forward=cast.about(168, 0.04), out=cast.about(12), bend=cast.about(10)), stay=2.4)
@@ -65,7 +70,11 @@ def point_forward(cast: Cast) -> Score:
 
 
 @kind(
-    "hands_on_hips", "pose", "put your hands on your hips", "stand with hands on hips", "rest both hands at the waist"
+    "hands_on_hips",
+    "pose",
+    "put your hands on your hips",
+    "stand with the hands on the hips",
+    "rest both hands at the waist",
 )
 def hands_on_hips(cast: Cast) -> Score:
     return hold(cast, hand(cast, "both", (0.03, 0.17, -0.17), (-0.3, 1.0, -0.1)), stay=2.6)
@@ -77,7 +86,13 @@ def fold_arms(cast: Cast) -> Score:
     return hold(cast, right, hand(cast, "left", (0.24, -0.10, 0.04), (0.3, 0.6, -1.0)), stay=2.6)
 
 
-@kind("pray", "pose", "put your palms together in front of the chest", "pray", "hold your hands together")
+@kind(
+    "hold the palms together in prayer",
+    "pose",
+    "put your palms together in front of the chest",
+    "hold the palms together in prayer",
+    "hold your hands together",
+)
 def pray(cast: Cast) -> Score:
     return hold(cast, hand(cast, "both", (0.25, 0.035, 0.14), (0.0, 0.8, -1.0)), head(nod=18), stay=2.4)
 
@@ -110,7 +125,12 @@ def phone(cast: Cast) -> Score:
 
 
 @kind(
-    "wave", "wave", "wave with the {side} hand", "wave hello", "greet someone by waving the {side} arm", "wave goodbye"
+    "wave",
+    "wave",
+    "wave with the {side} hand",
+    "wave in greeting",
+    "greet someone by waving the {side} arm",
+    "wave goodbye",
 )
 def wave(cast: Cast) -> Score:
     inner = hand(cast, "right", (0.12, 0.22, 0.50), (0.1, 1.0, -0.2))
@@ -134,7 +154,7 @@ def wave_both(cast: Cast) -> Score:
     return score
 
 
-@kind("clap", "clap", "clap your hands", "applaud", "clap several times in front of the chest")
+@kind("clap", "clap", "clap the hands", "clap in applause", "clap several times in front of the chest")
 def clap(cast: Cast) -> Score:
     open_hands = hand(cast, "both", (0.31, 0.20, 0.13), (-0.1, 0.8, -1.0))
     shut = hand(cast, "both", (0.31, 0.038, 0.13), (-0.1, 0.8, -1.0))

@@ -7,7 +7,7 @@ from anyskill_brax.motion.synthesis.kinds import Cast, beat, hold, kind
 from anyskill_brax.motion.synthesis.score import STAND_HEIGHT, Score, arms, head, tiptoes, trunk
 
 
-@kind("stand", "stand", "stand still", "stand and wait", "stay standing in place", "a person stands upright")
+@kind("stand", "stand", "stand quietly", "stand and wait", "stay standing in place", "a person stands upright")
 def stand(cast: Cast) -> Score:
     score = Score(5.0)
     sway = cast.rng.uniform(0.008, 0.015)
@@ -28,7 +28,7 @@ def shift_weight(cast: Cast) -> Score:
     return score
 
 
-@kind("bow", "bow", "bow", "take a bow", "bend forward politely", "a person bows in greeting")
+@kind("bow", "bow", "bow", "make a bow", "bend forward politely", "a person bows in greeting")
 def bow(cast: Cast) -> Score:
     return hold(cast, trunk(bend=cast.about(34)), head(nod=12), arms("both", forward=22, bend=10), pitch=0.5, rise=1.1)
 
@@ -45,7 +45,14 @@ def touch_toes(cast: Cast) -> Score:
     return hold(cast, down, arms("both", forward=80, out=4, bend=3), pitch=1.0, height=0.82, rise=1.5, stay=1.7)
 
 
-@kind("squat", "squat", "squat down", "do a squat", "bend your knees and sit back", "lower into a squat and stand up")
+@kind(
+    "squat",
+    "squat",
+    "go down into a squat",
+    "do a squat",
+    "bend your knees and sit back",
+    "lower into a squat and stand up",
+)
 def squat(cast: Cast) -> Score:
     balance = arms("both", forward=82, out=3, bend=5)
     low = cast.about(0.50, 0.08)

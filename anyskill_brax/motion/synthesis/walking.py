@@ -103,7 +103,7 @@ def walk_circle(cast: Cast) -> Score:
     return walk(cast, 0.7, 12, turn=-cast.about(0.5, 0.05))
 
 
-@kind("walk_backwards", "walk_back", "walk backwards", "step backwards", "back away slowly", "retreat without turning")
+@kind("walk_backwards", "walk_back", "walk backward", "step backwards", "back away slowly", "retreat without turning")
 def walk_backwards(cast: Cast) -> Score:
     length = -cast.about(0.36)
     score = Score(0.0, arm_swing=0.4, flow=0.11)
@@ -155,7 +155,14 @@ def sneak(cast: Cast) -> Score:
     return score
 
 
-@kind("march", "march", "march in place", "march on the spot", "lift your knees high in turn", "high knees")
+@kind(
+    "march",
+    "march",
+    "march on the spot",
+    "march without moving away",
+    "lift your knees high in turn",
+    "march with high knees",
+)
 def march(cast: Cast) -> Score:
     period = cast.about(0.62, 0.05)
     score = Score(START + 8 * period + 0.9, flow=0.05)
