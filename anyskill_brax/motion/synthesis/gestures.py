@@ -87,7 +87,7 @@ def fold_arms(cast: Cast) -> Score:
 
 
 @kind(
-    "hold the palms together in prayer",
+    "pray",
     "pose",
     "put your palms together in front of the chest",
     "hold the palms together in prayer",
