@@ -1,5 +1,6 @@
 """How a reward model sees the worlds: render and encode, or encode the pose itself."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -7,9 +8,12 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
+from anyskill_brax.character.humanoid import Character
 from anyskill_brax.character.kinematics import BodyState
 from anyskill_brax.clip.reward import RewardModel, mean_feature
 from anyskill_brax.envs.latent_env import per_instruction
+from anyskill_brax.render.camera import follow_camera
+from anyskill_brax.render.raycast import make_renderer
 from anyskill_brax.types import UserError
 
 Render = Callable[[BodyState], jax.Array]
@@ -55,3 +59,18 @@ class Eyes:
             return model.embed_poses(bodies)
         features = [model.embed_images(render(bodies)) for render in self.views]
         return features[0] if len(features) == 1 else mean_feature(jnp.stack(features, axis=-2))
+
+
+def camera_views(character: Character, image_size: int, num_views: int) -> tuple[Render, ...]:
+    """Cameras that follow the character: half-left in front of it, and every quarter turn from there."""
+    render = make_renderer(character, image_size, image_size)
+
+    def view(azimuth: float) -> Render:
+        def shoot(bodies: BodyState) -> jax.Array:
+            picture = render(bodies, follow_camera(bodies, azimuth)).rgb
+            assert picture is not None
+            return picture
+
+        return shoot
+
+    return tuple(view(0.6 + k * math.pi / 2) for k in range(num_views))

@@ -1,30 +1,21 @@
-"""I instructions learn together: `make_train` is the algorithm, `train` the door with files, logs and checkpoints."""
+"""I instructions learn together: the algorithm. Files, logs and checkpoints are in `run.py`."""
 
-import functools
-import hashlib
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import struct
 
-from anyskill_brax.clip.reward import EarlyTermination, RewardModel, ScoreNormalizer, Trend, embed_goals
+from anyskill_brax.clip.reward import EarlyTermination, ScoreNormalizer, Trend
 from anyskill_brax.envs.humanoid_env import HumanoidEnv
 from anyskill_brax.envs.latent_env import LatentEnv, LatentOutcome, LatentState, per_instruction
-from anyskill_brax.high_level.eyes import Eyes, Render
-from anyskill_brax.high_level.instructions import Instruction
+from anyskill_brax.high_level.eyes import Eyes
 from anyskill_brax.high_level.learner import Choice, Learner, Learning, aim
-from anyskill_brax.high_level.probe import Findings, grade, motion_rows, roll_out
+from anyskill_brax.high_level.probe import Findings, grade, roll_out
 from anyskill_brax.high_level.reward import Goal, reward_terms, similarity, weigh
 from anyskill_brax.high_level.settings import HighLevelSettings
-from anyskill_brax.policies import HighLevelPolicy, LowLevelController
+from anyskill_brax.policies import LowLevelController
 from anyskill_brax.types import Metrics, Params, PRNGKey
-from anyskill_brax.workdir import Workdir
 
 
 @struct.dataclass
@@ -216,154 +207,3 @@ def _sigma(update: jax.Array, settings: HighLevelSettings) -> jax.Array:
     progress = jnp.clip(update / max(settings.updates - 1, 1), 0.0, 1.0)
     learner = settings.learner
     return learner.sigma * (learner.final_sigma / learner.sigma) ** progress
-
-
-# -- the door ------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class TrainedSkill:
-    """What training leaves for one instruction; publishing is for those above."""
-
-    instruction: Instruction
-    policy: HighLevelPolicy
-    untrained: HighLevelPolicy  # the same network before training, without the probe: the baseline
-    reward_before: float  # mean reward of the first update
-    reward_after: float  # and of the last tenth
-    score_after: float  # mean similarity of the last tenth
-
-
-Report = Callable[[int, Mapping[str, np.ndarray]], None]
-"""`report(updates done, metrics [I])`, after every update."""
-
-
-def train(
-    config: Mapping[str, Any],
-    workdir: str | Path,
-    *,
-    env: HumanoidEnv,
-    low_level: LowLevelController,
-    model: RewardModel,
-    instructions: Sequence[Instruction],
-    views: Sequence[Render] = (),
-    report: Report = lambda update, metrics: None,
-    should_stop: Callable[[], bool] = lambda: False,
-) -> list[TrainedSkill] | None:
-    """Train every instruction; resume where `workdir` stands. None when `should_stop` ended it early, state saved."""
-    settings = HighLevelSettings.from_config(config)
-    identity = {
-        "instructions": {i.slug: i.text for i in instructions},
-        "low_level": {"name": low_level.name, "sha256": digest(low_level)},
-        "reward_model": {"name": model.name, "sha256": model.sha256, "views": len(views)},
-    }
-    folder = Workdir(workdir, {**config, **identity})
-    try:
-        frozen = Frozen(low_level, Eyes.create(model, views, settings.rollout.instruction_axis))
-        init, update = (jax.jit(fn) for fn in make_train(env, settings))
-        start = (
-            frozen,
-            jax.random.PRNGKey(settings.seed),
-            jnp.stack([i.key(settings.seed) for i in instructions]),
-            goals(model, [i.text for i in instructions], settings.reward.baseline_text),
-        )
-        restored = folder.restore(jax.eval_shape(init, *start)[0])
-        if restored is None:
-            state, findings = init(*start)
-            folder.save(0, state)
-            folder.log(0, _describe(findings, low_level, instructions, settings.probe.num_motion))
-        else:
-            state = restored[1]
-        state = _run(
-            state,
-            functools.partial(update, frozen),
-            folder,
-            instructions,
-            settings,
-            float(config["checkpoint_seconds"]),
-            report,
-            should_stop,
-        )
-        if int(state.update) < settings.updates:
-            return None
-        return _harvest(state, folder, instructions, settings, low_level)
-    finally:
-        folder.close()
-
-
-def _run(
-    state: TrainState,
-    update: Callable[[TrainState], tuple[TrainState, Metrics]],
-    folder: Workdir,
-    instructions: Sequence[Instruction],
-    settings: HighLevelSettings,
-    checkpoint_seconds: float,
-    report: Report,
-    should_stop: Callable[[], bool],
-) -> TrainState:
-    saved = time.monotonic()
-    for done in range(int(state.update) + 1, settings.updates + 1):
-        state, metrics = update(state)
-        values = {name: np.asarray(value) for name, value in metrics.items()}
-        folder.log(done, {f"{n}/{i.slug}": float(v[k]) for n, v in values.items() for k, i in enumerate(instructions)})
-        report(done, values)
-        stop = should_stop()
-        if stop or done == settings.updates or time.monotonic() - saved > checkpoint_seconds:
-            folder.save(done, state)
-            saved = time.monotonic()
-        if stop:
-            break
-    return state
-
-
-def _describe(
-    findings: Findings, low_level: LowLevelController, instructions: Sequence[Instruction], num_motion: int
-) -> dict[str, Any]:
-    """What the probe chose, for the log: the best candidate's name and the spread of the candidates' values."""
-    names = [low_level.motion_names[row] for row in motion_rows(len(low_level.motion_names), num_motion)]
-    row: dict[str, Any] = {}
-    for k, instruction in enumerate(instructions):
-        values = np.asarray(findings.values[k])
-        best = int(values.argmax())
-        row[f"probe_best/{instruction.slug}"] = names[best] if best < len(names) else f"random {best - len(names)}"
-        row[f"probe_value/{instruction.slug}"] = float(values[best])
-        row[f"probe_mean/{instruction.slug}"] = float(values.mean())
-    return row
-
-
-def _harvest(
-    state: TrainState,
-    folder: Workdir,
-    instructions: Sequence[Instruction],
-    settings: HighLevelSettings,
-    low_level: LowLevelController,
-) -> list[TrainedSkill]:
-    learning = make_learning(settings, low_level)
-    untrained = jax.jit(lambda key: learning.init(jax.random.split(key)[1]).actor)
-    rows = [row for row in folder.read_metrics() if row["update"] > 0]
-    tail = rows[-max(len(rows) // 10, 1) :]
-    return [
-        TrainedSkill(
-            instruction=instruction,
-            policy=learning.policy(jax.tree.map(lambda x, k=k: jnp.asarray(x[k]), state.best)),
-            untrained=learning.policy(untrained(instruction.key(settings.seed))),
-            reward_before=rows[0][f"reward/{instruction.slug}"],
-            reward_after=float(np.mean([row[f"reward/{instruction.slug}"] for row in tail])),
-            score_after=float(np.mean([row[f"score/{instruction.slug}"] for row in tail])),
-        )
-        for k, instruction in enumerate(instructions)
-    ]
-
-
-def goals(model: RewardModel, texts: Sequence[str], baseline_text: str) -> Goal:
-    """Every instruction's goal `[I, D]`, with the baseline beside it. Each text is embedded alone (decision 0006)."""
-    rows = [embed_goals(model, [text])[0] for text in (*texts, baseline_text)]
-    text = jnp.asarray(np.stack(rows[:-1]), jnp.float32)
-    return Goal(text=text, baseline=jnp.broadcast_to(jnp.asarray(rows[-1], jnp.float32), text.shape))
-
-
-def digest(low_level: LowLevelController) -> str:
-    """sha256 over the controller's weights, names in order."""
-    total = hashlib.sha256()
-    for name, value in sorted(low_level.to_tensors().items()):
-        total.update(name.encode() + value.tobytes())
-    return total.hexdigest()

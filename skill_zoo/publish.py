@@ -1,0 +1,198 @@
+"""From trained policies to zoo entries: grade each with the judge, publish what passes, say why the rest does not."""
+
+import dataclasses
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from rich.markup import escape
+from rich.table import Table
+
+from anyskill_brax.clip.reward import RewardModel
+from anyskill_brax.envs.humanoid_env import HumanoidEnv
+from anyskill_brax.evaluate import Episodes, Grade, Judge, grade, rollout_policy, untrained_policies
+from anyskill_brax.high_level.run import TrainedSkill
+from anyskill_brax.render.video import film
+from anyskill_brax.skill import Skill
+from anyskill_brax.workdir import write_atomically
+from skill_zoo.errors import SkillNotFound
+from skill_zoo.ids import SkillId
+from skill_zoo.search import Entry, Folder, Id, controller_roots, entries, find
+from skill_zoo.store import Store
+from skill_zoo.zoo import save
+
+EPISODES = 16
+LATENT_STEPS = 36
+PUBLISHED = "published.json"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of one instruction."""
+
+    slug: str
+    text: str
+    grade: Grade
+    id: str  # in the zoo; empty when not good enough
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Verdict":
+        return cls(**{**data, "grade": Grade(**data["grade"])})
+
+
+def find_entry(skill_id: Id, zoo: Folder | None) -> Entry:
+    """Like `find`, but what is not in `zoo` may be in a folder of the search path: controllers, reward models."""
+    wanted = SkillId.parse(skill_id)
+    home = next((root for root in controller_roots(zoo) if Store(root).resolve(wanted)), None)
+    return find(wanted, zoo if home is None else home)
+
+
+def find_reward_model(role: str, zoo: Folder | None) -> Entry:
+    """The published reward model whose manifest's config says `role`: "reward" (gives it) or "judge" (grades)."""
+    roots = controller_roots(zoo)
+    found = [e for e in entries(roots) if e.kind == "reward_model" and e.manifest.config.get("role") == role]
+    if not found:
+        advice = "Train one with tools/train_reward_model.py and publish it, or give a CLIP folder with --clip."
+        raise SkillNotFound(f"a reward model with the role {role!r}", roots, advice=advice)
+    return found[0]
+
+
+def grade_and_publish(
+    trained: Sequence[TrainedSkill],
+    *,
+    env: HumanoidEnv,
+    controller: Entry,
+    low_level: Any,
+    judge: RewardModel,
+    zoo: Folder,
+    workdir: Path,
+    config: Mapping[str, Any],
+    reward_model: Mapping[str, str],
+    seed: int,
+) -> list[Verdict]:
+    """Every skill beside untrained policies of the same shape under the judge; those that pass are saved to `zoo`.
+
+    Verdicts are kept in the run's folder, so calling this again repeats no evaluation and adds no version.
+    """
+    file = workdir / PUBLISHED
+    known = _read_verdicts(file)
+    judged = Judge.create(judge, [skill.instruction.text for skill in trained])
+    untrained: Episodes | None = None
+    verdicts = []
+    for skill in trained:
+        verdict = known.get(skill.instruction.slug)
+        if verdict is None or (verdict.id and Store(Path(zoo)).resolve(SkillId.parse(verdict.id)) is None):
+            key_baseline, key_episodes = jax.random.split(jax.random.PRNGKey(seed))
+            if untrained is None:
+                policies = untrained_policies(key_baseline, low_level, skill.policy.widths, EPISODES)
+                untrained = rollout_policy(
+                    env, low_level, policies, key_baseline, EPISODES, LATENT_STEPS, one_each=True
+                )
+            episodes = rollout_policy(env, low_level, skill.policy, key_episodes, EPISODES, LATENT_STEPS)
+            result = grade(judged, skill.instruction.text, episodes, untrained)
+            skill_id = ""
+            if result.passed:
+                skill_id = _save(skill, result, episodes, env, controller, low_level, judge, zoo, config, reward_model)
+            verdict = Verdict(skill.instruction.slug, skill.instruction.text, result, skill_id)
+            known[verdict.slug] = verdict
+            write_atomically(file, json.dumps({s: v.to_json() for s, v in known.items()}, indent=1).encode())
+        verdicts.append(verdict)
+    return verdicts
+
+
+def _read_verdicts(file: Path) -> dict[str, Verdict]:
+    if not file.exists():
+        return {}
+    return {slug: Verdict.from_json(data) for slug, data in json.loads(file.read_text()).items()}
+
+
+def _save(
+    trained: TrainedSkill,
+    result: Grade,
+    episodes: Episodes,
+    env: HumanoidEnv,
+    controller: Entry,
+    low_level: Any,
+    judge: RewardModel,
+    zoo: Folder,
+    config: Mapping[str, Any],
+    reward_model: Mapping[str, str],
+) -> str:
+    instruction = trained.instruction
+    skill = Skill(
+        policy=trained.policy,
+        low_level=low_level,
+        instruction=instruction.text,
+        slug=instruction.slug,
+        low_level_id=str(controller.id),
+        low_level_sha256=controller.manifest.weights.sha256,
+    )
+    metrics = result.metrics() | {
+        "episodes": EPISODES,
+        "judge": judge.name,
+        "judge_sha256": judge.sha256,
+        "reward_before": trained.reward_before,
+        "reward_after": trained.reward_after,
+        "similarity_after": trained.score_after,
+    }
+    best = int(np.asarray(episodes.fallen[-1]).argmin())  # a film of an episode on its feet
+    with tempfile.TemporaryDirectory() as folder:
+        preview = film(
+            env.character, np.asarray(episodes.qpos[:, best]), Path(folder) / "preview.gif", width=160, height=160
+        ).read_bytes()
+    skill_id = save(
+        skill,
+        instruction.slug,
+        zoo=zoo,
+        metrics=metrics,
+        config={**config, "reward_model": dict(reward_model)},
+        motions=controller.manifest.motions,
+        files={"preview.gif": preview, "card.md": card(trained, result, controller, judge, reward_model).encode()},
+    )
+    return str(skill_id)
+
+
+def card(
+    trained: TrainedSkill, result: Grade, controller: Entry, judge: RewardModel, reward_model: Mapping[str, str]
+) -> str:
+    """A page on the skill for people: what it is, how good, made of what."""
+    seconds = LATENT_STEPS / 6
+    return f"""# {trained.instruction.text}
+
+A high-level policy (AnySkill) on the low-level controller `{controller.id}`.
+
+| graded over {EPISODES} episodes of {seconds:.0f} s | this skill | untrained policies |
+|---|---|---|
+| similarity with the instruction, judge `{judge.name}` | {result.mean:.3f} ± {result.standard_error:.3f} | \
+{result.untrained_mean:.3f} ± {result.untrained_standard_error:.3f} |
+
+The difference is {result.margin:.1f} standard errors. It fell in {result.fell:.0%} of the episodes. In \
+{result.retrieved:.0%} of them the judge found this instruction the nearest of those trained beside it.
+
+Rewarded by `{reward_model["name"]}` (sha256 {reward_model["sha256"][:12]}), which had no part in the grade; training
+took its mean reward per latent step from {trained.reward_before:+.2f} to {trained.reward_after:+.2f}.
+"""
+
+
+def table(trained: Sequence[TrainedSkill], verdicts: Sequence[Verdict]) -> Table:
+    """One line per instruction, for the terminal."""
+    columns = ("instruction", "reward", "judge, untrained", "judge, trained", "verdict")
+    rows = Table(*columns, title=f"{EPISODES} episodes each")
+    for skill, verdict in zip(trained, verdicts, strict=True):
+        g = verdict.grade
+        rows.add_row(
+            escape(verdict.text[:60]),
+            f"{skill.reward_before:+.2f} -> {skill.reward_after:+.2f}",
+            f"{g.untrained_mean:.3f} ± {g.untrained_standard_error:.3f}",
+            f"{g.mean:.3f} ± {g.standard_error:.3f}",
+            f"published as {verdict.id}" if verdict.id else f"not good enough: {escape(g.reason)}",
+        )
+    return rows

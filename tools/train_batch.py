@@ -1,0 +1,104 @@
+"""Train a skill for every line of a list, all at once, and publish those that a judge finds good.
+
+    tools/train_batch.py --instructions configs/instructions/demo.txt --zoo my_zoo
+
+A line is `text` or `slug: text`; `#` begins a comment. The same command continues a run that was stopped.
+Exit codes: 0 done (also when no skill was good enough: the table says so), 2 bad input, 130 / 143 stopped and saved.
+"""
+
+import argparse
+import signal
+from pathlib import Path
+from typing import Any
+
+import _door
+from _config import add_config_arguments, load_config
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--instructions", required=True, type=Path, help="the list")
+    add_config_arguments(parser, "configs/high_level.py")
+    parser.add_argument("--clip", type=Path, metavar="FOLDER", help="a Hugging Face CLIP folder gives the reward")
+    parser.add_argument("--zoo", type=Path, help="where to publish; default: the first folder of SKILL_ZOO_PATH")
+    parser.add_argument(
+        "--workdir", type=Path, help="the run's folder; default: outputs/train_batch/<name of the list>"
+    )
+    parser.add_argument("--low-level", default="humanoid/low-level", metavar="ID", help="the controller to stand on")
+    parser.add_argument("--no-publish", action="store_true", help="train only; the same command without it publishes")
+    options = parser.parse_args()
+    settings = load_config(options).to_dict()
+
+    from rich.console import Console
+
+    from anyskill_brax.high_level import run
+    from anyskill_brax.high_level.instructions import read_instructions, unfamiliar
+    from anyskill_brax.high_level.progress import Progress
+    from skill_zoo import publish
+    from skill_zoo.ids import check_name, slug
+    from skill_zoo.search import save_target
+    from skill_zoo.zoo import load_entry
+
+    console = Console()
+    instructions = read_instructions(options.instructions, slug, check_name)
+    zoo = save_target(options.zoo)
+    workdir = options.workdir or Path("outputs/train_batch") / options.instructions.stem
+    controller = publish.find_entry(options.low_level, options.zoo)
+    low_level = load_entry(controller, [])
+    judge = load_entry(publish.find_reward_model("judge", options.zoo), [])
+    if options.clip is not None:
+        from anyskill_brax.clip.hf_clip import HfClip
+
+        model: Any = HfClip.load(options.clip)
+    else:
+        model = load_entry(publish.find_reward_model("reward", options.zoo), [])
+    for warning in unfamiliar(model, instructions):
+        console.print(f"warning: {warning}", style="yellow", markup=False)
+
+    env, views = run.make_world(settings, low_level, model)
+    stopped: list[int] = []
+    previous = {
+        number: signal.signal(number, lambda n, _: stopped.append(n)) for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    console.print(f"{len(instructions)} instructions on {controller.id}, rewarded by {model.name}; run: {workdir}")
+    with Progress(instructions, settings["updates"], console) as progress:
+        trained = run.train(
+            settings,
+            workdir,
+            env=env,
+            low_level=low_level,
+            model=model,
+            instructions=instructions,
+            views=views,
+            report=progress,
+            should_stop=lambda: bool(stopped),
+        )
+    for number, handler in previous.items():
+        signal.signal(number, handler)
+    if trained is None:
+        console.print("stopped; the same command continues")
+        return 128 + stopped[0]
+
+    if options.no_publish:
+        return 0
+    console.print(f"grading with {judge.name}")
+    verdicts = publish.grade_and_publish(
+        trained,
+        env=env,
+        controller=controller,
+        low_level=low_level,
+        judge=judge,
+        zoo=zoo,
+        workdir=workdir,
+        config=settings,
+        reward_model={"name": model.name, "sha256": model.sha256},
+        seed=settings["seed"],
+    )
+    console.print(publish.table(trained, verdicts))
+    published = sum(bool(v.id) for v in verdicts)
+    console.print(f"{published} of {len(verdicts)} published in {zoo}")
+    return 0
+
+
+if __name__ == "__main__":
+    _door.run(main)
