@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
+from jaxtyping import Bool, Float
 
 from anyskill_brax import rotations
 from anyskill_brax.character.humanoid import Character
@@ -87,7 +88,7 @@ def forward_kinematics(character: Character, qpos: jax.Array, qvel: jax.Array) -
     return BodyState(pos=pos, rot=rot, linvel=linvel, angvel=angvel, joint_rot=joint_rot)
 
 
-def lowest_points(character: Character, bodies: BodyState) -> jax.Array:
+def lowest_points(character: Character, bodies: BodyState) -> Float[jax.Array, "*w G"]:
     """Height of the lowest point of every geom above the floor `[..., G]` [m]; negative is penetration."""
     pos, rot = bodies.pos[..., character.geom_body, :], bodies.rot[..., character.geom_body, :]
     w, x, y, z = (rot[..., i] for i in range(4))
@@ -98,7 +99,7 @@ def lowest_points(character: Character, bodies: BodyState) -> jax.Array:
 
 def foot_contacts(
     character: Character, bodies: BodyState, max_height: float = 0.03, max_speed: float = 0.6
-) -> jax.Array:
+) -> Bool[jax.Array, "*w 2"]:
     """Whether each foot is planted, `[..., 2]` right, left: lowest corner under `max_height` [m] and slow [m/s]."""
     low = lowest_points(character, bodies)
     geoms = np.array([int(np.flatnonzero(character.geom_body == foot)[0]) for foot in character.feet])

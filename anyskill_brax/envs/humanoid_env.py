@@ -79,7 +79,7 @@ class HumanoidEnv(Env):
 
     def advance(self, state: HumanoidState, action: jax.Array) -> HumanoidState:
         """One control step (1/30 s) under `action [..., 28]` in [-1, 1] (clipped)."""
-        physics = self._step_batch(state.physics, self.character.pd_target(action))
+        physics = self._step_batch(state.physics, jnp.asarray(self.character.pd_target(action)))
         bodies = forward_kinematics(self.character, physics.qpos, physics.qvel)
         frame = observations.disc_frame(self.character, bodies, physics.qvel[..., 6:])
         window = jnp.concatenate([state.window[..., 1:, :], frame[..., None, :]], axis=-2)

@@ -7,24 +7,25 @@ change when the character stands elsewhere or faces elsewhere.
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from anyskill_brax import rotations
 from anyskill_brax.character.humanoid import Character
 from anyskill_brax.character.kinematics import BodyState
 
 
-def heading_inverse(bodies: BodyState) -> jax.Array:
+def heading_inverse(bodies: BodyState) -> Float[jax.Array, "*w 1 4"]:
     """The rotation that takes the world into the heading frame, `[..., 1, 4]` (broadcasts over bodies)."""
     return rotations.yaw_quat(-rotations.heading(bodies.rot[..., 0, :]))[..., None, :]
 
 
-def local_positions(bodies: BodyState) -> jax.Array:
+def local_positions(bodies: BodyState) -> Float[jax.Array, "*w B 3"]:
     """Body origins relative to the root in the heading frame, `[..., B, 3]` [m]; row 0 is zero."""
     return rotations.rotate(heading_inverse(bodies), bodies.pos - bodies.pos[..., :1, :])
 
 
-def observe(bodies: BodyState) -> jax.Array:
-    """Policy observation `[..., 223]`: root height 1, positions 3(B-1), rotations 6B, linear and angular velocities 3B."""
+def observe(bodies: BodyState) -> Float[jax.Array, "*w 223"]:
+    """Policy observation `[..., 223]`: root height 1, positions 3(B-1), rotations 6B, velocities 3B + 3B."""
     to_heading = heading_inverse(bodies)
     lead = bodies.pos.shape[:-2]
     parts = [
@@ -53,7 +54,7 @@ def obs_dim(character: Character) -> int:
     return sum(obs_layout(character).values())
 
 
-def disc_frame(character: Character, bodies: BodyState, joint_vel: jax.Array) -> jax.Array:
+def disc_frame(character: Character, bodies: BodyState, joint_vel: jax.Array) -> Float[jax.Array, "*w 125"]:
     """One frame of the discriminator's window, `[..., 125]`.
 
     Root height 1, root rotation 6, root velocities 6, joint rotations 6-D 72, `joint_vel [..., 28]` [rad/s] and the

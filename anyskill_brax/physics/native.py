@@ -37,11 +37,12 @@ class _Pool:
             batch.ctrl = ctrl.reshape(worlds, -1)
             batch.step(nstep=substeps)
             batch.qvel[~np.isfinite(ctrl).all(-1).reshape(worlds)] = np.nan  # MuJoCo would have taken zeros for them
-            return (
-                batch.qpos.astype(np.float32).reshape(*lead, -1),
-                batch.qvel.astype(np.float32).reshape(*lead, -1),
-                batch.qacc_warmstart.astype(np.float32).reshape(*lead, -1),
-            )
+            with np.errstate(over="ignore"):  # a diverged world's doubles become infinities
+                return (
+                    batch.qpos.astype(np.float32).reshape(*lead, -1),
+                    batch.qvel.astype(np.float32).reshape(*lead, -1),
+                    batch.qacc_warmstart.astype(np.float32).reshape(*lead, -1),
+                )
 
 
 @functools.cache
