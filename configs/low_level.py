@@ -49,7 +49,7 @@ def get_config(variant: str = "") -> ConfigDict:
         )
     )
     config.reward = ConfigDict(
-        dict(style=0.5, discovery=0.5, tracking=1.0, tracking_fade=(1e9, 2e9), follow_share=(0.7, 0.0))
+        dict(style=0.5, discovery=1.0, tracking=1.0, tracking_fade=(1e9, 2e9), follow_share=(0.6, 0.0))
     )
     config.learner = ConfigDict(
         dict(
@@ -111,7 +111,7 @@ def get_config(variant: str = "") -> ConfigDict:
                 encoder=(1024, 1024, 512),
             )
         )
-        config.reward.update(dict(tracking=0.0, follow_share=(0.0, 0.0)))
+        config.reward.update(dict(discovery=0.5, tracking=0.0, follow_share=(0.0, 0.0)))
         config.start.update(dict(hold_min=1, motion_latent_share=0.0))
         config.learner.update(
             dict(

@@ -52,6 +52,7 @@ class Step:
 
     obs: jax.Array
     latent: jax.Array
+    privileged: jax.Array  # [.., L + 2] what the critic sees beside obs
     action: jax.Array
     log_prob: jax.Array
     window: jax.Array  # [.., N * 125] after the step, before any reset
@@ -134,6 +135,7 @@ def make_train(
             step = Step(
                 obs=obs,
                 latent=world.latent,
+                privileged=privileged(world),
                 action=action,
                 log_prob=ppo.log_prob(action, mean, learner.sigma),
                 window=after.window.reshape(after.window.shape[0], -1),
@@ -167,24 +169,25 @@ def make_train(
 
     def learn_policy(state: TrainState, steps: Step, total: jax.Array, key: PRNGKey) -> tuple[TrainState, Metrics]:
         norm_obs = state.obs_normalizer(steps.obs)
-        values = critic.apply(state.params.critic, norm_obs, steps.latent)
+        values = critic.apply(state.params.critic, norm_obs, steps.privileged)
         last_obs = state.obs_normalizer(observations.observe(state.worlds.humanoid.bodies))
-        last_value = critic.apply(state.params.critic, last_obs, state.worlds.latent)
+        last_value = critic.apply(state.params.critic, last_obs, privileged(state.worlds))
         target, advantage = ppo.advantages(
             total, values, last_value, steps.terminated, steps.truncated, learner.discount, learner.gae_lambda
         )
         batch = ppo.PPOBatch(
             norm_obs=norm_obs,
-            condition=steps.latent,
+            condition=steps.privileged,
             action=steps.action,
             log_prob=steps.log_prob,
-            advantage=ppo.standardize(advantage),
+            advantage=standardize_apart(advantage, steps.follows),
             target=target,
         )
         batch = jax.tree.map(lambda x: x.reshape(batch_size, *x.shape[2:]), batch)
 
         def loss(params: tuple[Params, Params], rows: ppo.PPOBatch, key: PRNGKey):
-            mean = actor.apply(params[0], rows.norm_obs, rows.condition)
+            latent = rows.condition[..., : nets.latent_dim]
+            mean = actor.apply(params[0], rows.norm_obs, latent)
             new_log_prob = ppo.log_prob(rows.action, mean, learner.sigma)
             surrogate, metrics = ppo.ratio_loss(new_log_prob, rows.log_prob, rows.advantage, learner.ratio_epsilon)
             value = jnp.mean((critic.apply(params[1], rows.norm_obs, rows.condition) - rows.target) ** 2)
@@ -192,7 +195,7 @@ def make_train(
             if learner.diversity:
                 few = slice(0, max(learner.minibatch // 8, 1))  # an eighth tells as much; the whole doubles the cost
                 diversity = losses.diversity_loss(
-                    actor.apply, params[0], rows.norm_obs[few], rows.condition[few], mean[few], key
+                    actor.apply, params[0], rows.norm_obs[few], latent[few], mean[few], key
                 )
             total_loss = surrogate + learner.bounds * bounds + learner.diversity * diversity + value
             return total_loss, metrics | {"value_loss": value, "bounds_loss": bounds, "diversity_loss": diversity}
@@ -282,6 +285,26 @@ def make_train(
     return init, update
 
 
+def privileged(world: Worlds) -> jax.Array:
+    """The critic's condition: the latent, whether the world follows a motion (another reward, another way to fail), and
+    how far it is off; the actor knows neither."""
+    follows = world.follows.astype(jnp.float32)
+    return jnp.concatenate([world.latent, follows[:, None], (10.0 * follows * world.error)[:, None]], axis=-1)
+
+
+def standardize_apart(advantage: jax.Array, follows: jax.Array) -> jax.Array:
+    """Zero mean, unit variance among the worlds that follow and among the others: neither reward drowns the other."""
+
+    def among(mask: jax.Array) -> jax.Array:
+        count = jnp.maximum(jnp.sum(mask), 1.0)
+        mean = jnp.sum(advantage * mask) / count
+        std = jnp.sqrt(jnp.sum((advantage - mean) ** 2 * mask) / count)
+        return mask * (advantage - mean) / (std + 1e-5)
+
+    following = follows.astype(advantage.dtype)
+    return among(following) + among(1.0 - following)
+
+
 def make_optimizers(settings: LowLevelSettings) -> Networks:
     """One optimiser per network (MimicKit's practice); weight decay on the discriminator alone."""
     learner = settings.learner
@@ -305,7 +328,7 @@ def init_params(key: PRNGKey, settings: LowLevelSettings, env: HumanoidEnv) -> N
     latent = jnp.zeros((1, nets.latent_dim))
     return Networks(
         actor=Actor(env.character.action_dim, nets.actor, nets.style).init(keys[0], obs, latent),
-        critic=Critic(nets.critic).init(keys[1], obs, latent),
+        critic=Critic(nets.critic).init(keys[1], obs, jnp.zeros((1, nets.latent_dim + 2))),
         disc=Discriminator(nets.discriminator).init(keys[2], window),
         encoder=Encoder(nets.latent_dim, nets.encoder).init(keys[3], window),
     )

@@ -31,6 +31,7 @@ class Worlds:
     free: jax.Array  # [W] bool latent drawn from the sphere, not from a motion: skill discovery learns from these
     hold: jax.Array  # [W] int32 control steps until the latent changes
     age: jax.Array  # [W] int32 control steps of this episode
+    error: jax.Array  # [W] tracking error now, where it follows [m]
     grace: jax.Array  # [W] int32 control steps left of a recovery episode, in which falling is allowed
 
 
@@ -66,6 +67,7 @@ def start(
         free=jnp.zeros(shape, bool),
         hold=zero,
         age=zero,
+        error=jnp.zeros(shape),
         grace=jnp.where(from_fall, settings.recovery_steps, 0),
     )
 
@@ -112,9 +114,8 @@ def finish_step(
     clip_over = worlds.follows & (row >= reference.last[worlds.row])
     row = jnp.minimum(row, reference.last[worlds.row])
     broken = env.is_broken(after)
-    lost = worlds.follows & (
-        tracking_error(after.bodies, reference.bodies(env.character, row)) > settings.max_tracking_error
-    )
+    error = tracking_error(after.bodies, reference.bodies(env.character, row))
+    lost = worlds.follows & (error > settings.max_tracking_error)
     fallen = ~worlds.follows & env.has_fallen(after.bodies)
     grace = jnp.maximum(worlds.grace - 1, 0)
     # A fall becomes a recovery episode with some probability: no reset for a while, so getting up is learned.
@@ -123,7 +124,7 @@ def finish_step(
     terminated = broken | lost | (fallen & (grace == 0))
     age = worlds.age + 1
     truncated = ~terminated & (clip_over | (age >= settings.episode_steps))
-    moved = worlds.replace(humanoid=after, row=row, age=age, grace=grace, hold=worlds.hold - 1)
+    moved = worlds.replace(humanoid=after, row=row, age=age, error=error, grace=grace, hold=worlds.hold - 1)
     return moved, Outcome(terminated=terminated, truncated=truncated, recovering=grace > 0, broken=broken)
 
 
