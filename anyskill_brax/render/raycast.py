@@ -3,12 +3,13 @@
 The primitives are unrolled at trace time, and one pass over the pixels keeps a running nearest hit, so no
 [primitive, pixel] array exists. Distance and index share one int32 (positive floats sort like their bit patterns; the
 primitive's index sits in the lowest bits), hence the pass has one output, which XLA turns into one vectorised loop.
-Later passes look up the winner's parameters, take its exact distance, and shade it; gradients flow through these.
+Later passes look up the winner's parameters, take its exact distance, and shade it. Gradients flow through depth and
+through the figure's shading; silhouettes, shadows and the floor's tiles have none.
 All geometry is in the camera's frame (right, up, forward), where the rays are the same in every world.
 """
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import partial, reduce
 
 import jax
 import jax.numpy as jnp
@@ -60,6 +61,10 @@ def _vector(v: jax.Array) -> Vector:
     return v[0], v[1], v[2]
 
 
+def _columns(m: jax.Array) -> list[Vector]:
+    return [_vector(m[:, k]) for k in range(3)]
+
+
 def _sqrt(x: jax.Array) -> jax.Array:
     return jnp.sqrt(jnp.maximum(x, 1e-12))  # finite slope on a silhouette
 
@@ -87,16 +92,15 @@ def _sphere(ray: Vector, centre: Vector, radius) -> tuple[jax.Array, jax.Array]:
     return b - _sqrt(discriminant), discriminant
 
 
-def _slabs(ray: Vector, centre: Vector, axes: jax.Array, size) -> tuple[list[jax.Array], list[jax.Array]]:
-    """Where the ray enters and leaves each of a box's three slabs."""
+def _slabs(ray: Vector, centre: Vector, axes: Sequence[Vector], half: Sequence) -> tuple[list, list]:
+    """Where the ray enters and leaves each of a box's three slabs; `axes[k]` is a slab's normal."""
     near, far = [], []
-    for k in range(3):
-        axis = _vector(axes[:, k])
+    for axis, depth in zip(axes, half, strict=True):
         speed = _dot(ray, axis)
         inverse = 1.0 / jnp.where(jnp.abs(speed) < 1e-6, 1e-6, speed)
-        middle, half = _dot(centre, axis) * inverse, float(size[k]) * jnp.abs(inverse)
-        near.append(middle - half)
-        far.append(middle + half)
+        middle, reach = _dot(centre, axis) * inverse, depth * jnp.abs(inverse)
+        near.append(middle - reach)
+        far.append(middle + reach)
     return near, far
 
 
@@ -104,7 +108,7 @@ def _hit(scene: Scene, placed: _Placed, ray: Vector, i: int) -> tuple[jax.Array,
     """Distance to primitive `i` and a number that is positive where it is hit."""
     centre = _vector(placed.centre[i])
     if scene.kind[i] == BOX:
-        near, far = _slabs(ray, centre, placed.axes[i], scene.size[i])
+        near, far = _slabs(ray, centre, _columns(placed.axes[i]), scene.size[i].tolist())
         enter, leave = (
             jnp.maximum(jnp.maximum(near[0], near[1]), near[2]),
             jnp.minimum(jnp.minimum(far[0], far[1]), far[2]),
@@ -166,37 +170,57 @@ def _nearest(scene: Scene, placed: _Placed, ray: Vector) -> jax.Array:
     return best & mask
 
 
-def _pick(index: jax.Array, rows: Sequence[int], values) -> jax.Array:
-    """`values[index]` by a chain of selects, which vectorises where a gather does not."""
-    out = values[rows[0]]
+def _select(rows: tuple[int, ...], index: jax.Array, values: jax.Array) -> jax.Array:
+    """`values[index]` for an index among `rows`, by a chain of selects: it vectorises where a gather does not."""
+    out = jnp.broadcast_to(values[rows[0]], index.shape)
     for i in rows[1:]:
         out = jnp.where(index == i, values[i], out)
-    return jnp.broadcast_to(out, index.shape)
+    return out
+
+
+def _select_forward(rows: tuple[int, ...], index: jax.Array, values: jax.Array):
+    return _select(rows, index, values), (index, len(values))
+
+
+def _select_backward(rows: tuple[int, ...], kept: tuple[jax.Array, int], slope: jax.Array):
+    # One product, not a sum for every primitive: each sum would become a loop that repeats the pass.
+    index, count = kept
+    return None, slope @ (index[:, None] == jnp.arange(count)).astype(slope.dtype)
+
+
+_pick = jax.custom_vjp(_select, nondiff_argnums=(0,))
+_pick.defvjp(_select_forward, _select_backward)
 
 
 def _surface(scene: Scene, placed: _Placed, ray: Vector, index: jax.Array) -> tuple[jax.Array, Vector]:
     """Distance to the winning primitive and its unit normal, `[N]` each; meaningless on floor and sky."""
-    distance, normal = jnp.full_like(ray[0], FAR), tuple(jnp.zeros_like(ray[0]) for _ in range(3))
-    swept = [i for i in range(len(scene)) if scene.kind[i] != BOX]
+    distance: jax.Array = jnp.full_like(ray[0], FAR)
+    normal: Vector = [jnp.zeros_like(ray[0])] * 3
+    size, is_box = jnp.asarray(scene.size), scene.kind == BOX
+    swept, boxes = (tuple(int(i) for i in np.flatnonzero(mask)) for mask in (~is_box, is_box))
     if swept:
-        base = tuple(_pick(index, swept, placed.centre[:, k]) for k in range(3))
-        axis = tuple(_pick(index, swept, placed.axes[:, k, 2]) for k in range(3))
-        radius = _pick(index, swept, scene.size[:, 0])
-        length = _pick(index, swept, np.where(scene.kind == SPHERE, np.float32(0.0), 2.0 * scene.size[:, 1]))
+        base = [_pick(swept, index, placed.centre[:, k]) for k in range(3)]
+        axis = [_pick(swept, index, placed.axes[:, k, 2]) for k in range(3)]
+        radius = _pick(swept, index, size[:, 0])
+        length = _pick(swept, index, jnp.where(scene.kind == SPHERE, 0.0, 2.0 * size[:, 1]))
         distance, _ = _capsule(ray, base, axis, length, radius)
-        arm = tuple(distance * r - b for r, b in zip(ray, base, strict=True))
+        arm = [distance * r - b for r, b in zip(ray, base, strict=True)]
         s = jnp.clip(_dot(arm, axis), 0.0, length)
-        normal = tuple((v - s * a) / radius for v, a in zip(arm, axis, strict=True))
-    for i in np.flatnonzero(scene.kind == BOX):
-        near, _ = _slabs(ray, _vector(placed.centre[i]), placed.axes[i], scene.size[i])
-        enter, face = near[0], [placed.axes[i, k, 0] for k in range(3)]
+        normal = [(v - s * a) / radius for v, a in zip(arm, axis, strict=True)]
+    if boxes:
+        centre = [_pick(boxes, index, placed.centre[:, k]) for k in range(3)]
+        half = [_pick(boxes, index, size[:, k]) for k in range(3)]
+        axes = [[_pick(boxes, index, placed.axes[:, k, j]) for k in range(3)] for j in range(3)]
+        near, _ = _slabs(ray, centre, axes, half)
+        enter, face = near[0], axes[0]
         for j in (1, 2):
             later = near[j] > enter
             enter = jnp.where(later, near[j], enter)
-            face = [jnp.where(later, placed.axes[i, k, j], face[k]) for k in range(3)]
+            face = [jnp.where(later, new, old) for new, old in zip(axes[j], face, strict=True)]
         outward = -jnp.sign(_dot(ray, face))
-        distance = jnp.where(index == i, enter, distance)
-        normal = tuple(jnp.where(index == i, outward * f, n) for f, n in zip(face, normal, strict=True))
+        on_box: jax.Array = reduce(jnp.logical_or, [index == i for i in boxes])
+        distance = jnp.where(on_box, enter, distance)
+        normal = [jnp.where(on_box, outward * f, n) for f, n in zip(face, normal, strict=True)]
     return distance, normal
 
 
@@ -208,7 +232,7 @@ def _shadow(scene: Scene, placed: _Placed, point: Vector) -> jax.Array:
     for i in range(len(scene)):
         if scene.kind[i] == BOX:
             from_point = tuple(c - p for c, p in zip(_vector(placed.centre[i]), point, strict=True))
-            near, far = _slabs(sun, from_point, placed.axes[i], scene.size[i])
+            near, far = _slabs(sun, from_point, _columns(placed.axes[i]), scene.size[i].tolist())
             inside = jnp.minimum(jnp.minimum(far[0], far[1]), far[2]) - jnp.maximum(
                 jnp.maximum(near[0], near[1]), near[2]
             )
@@ -250,6 +274,7 @@ def _light(scene: Scene, look: Look, placed: _Placed, ray: Vector, pixel: jax.Ar
     mirrored = 2.0 * toward * _dot(normal, ray) - _dot(ray, _vector(placed.light))  # cosine of light and reflected eye
     figure = look.ambient + look.diffuse * jnp.maximum(toward, 0.0) + look.gloss * jnp.maximum(-mirrored, 0.0) ** 12
     figure = figure + look.skylight * _dot(normal, _vector(placed.world[:, 2]))
+    placed, ray, pixel = jax.lax.stop_gradient((placed, ray, pixel))
     distance, climb = _floor(placed, ray)
     point = [distance * r for r in ray]
     x, y = (placed.camera[k] + _dot(point, _vector(placed.world[:, k])) for k in range(2))
@@ -261,7 +286,7 @@ def _light(scene: Scene, look: Look, placed: _Placed, ray: Vector, pixel: jax.Ar
 
 def _haze(scene: Scene, look: Look, placed: _Placed, ray: Vector, pixel: jax.Array, index: jax.Array) -> jax.Array:
     """How far each pixel is blended into the horizon's colour `[N]`: floor by distance, sky by height, figure never."""
-    distance, climb = _floor(placed, ray)
+    distance, climb = _floor(*jax.lax.stop_gradient((placed, ray)))
     haze = (distance / look.haze) ** 2
     sky = 1.0 - jnp.clip(1.7 * climb, 0.0, 1.0)
     return jnp.where(index < len(scene), 0.0, jnp.where(index == len(scene), haze / (1.0 + haze), sky))
