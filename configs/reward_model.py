@@ -10,14 +10,14 @@ from ml_collections import ConfigDict
 def get_config(variant: str = "") -> ConfigDict:
     """Variants: "" (what ships), "quicktest" (a smoke test)."""
     config = ConfigDict()
-    config.motion_variants = 2  # built-in motions beside the random poses; 0 leaves them out
+    config.motion_variants = 1  # built-in motions beside the random poses; 0 leaves them out
     config.encoder = ConfigDict(
         dict(
             seed=0,
             num_poses=20_000,
-            num_motion_poses=12_000,
+            num_motion_poses=10_000,
             num_captions=40_000,
-            updates=3000,
+            updates=2500,
             batch=192,
             learning_rate=3e-3,
             weight_decay=1e-4,
@@ -35,8 +35,8 @@ def get_config(variant: str = "") -> ConfigDict:
     config.image = ConfigDict(
         dict(
             seed=0,
-            num_images=16_000,
-            passes=10,
+            num_images=12_000,
+            passes=6,
             batch=128,
             learning_rate=1e-3,
             weight_decay=0.02,

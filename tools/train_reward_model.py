@@ -18,7 +18,7 @@ def main() -> None:
     parser.add_argument("--out", required=True, type=Path, help="folder to write the models into")
     parser.add_argument("--seed", type=int, help="default: the config's")
     parser.add_argument("--motions", type=Path, help="a folder of clips to draw further poses from (train split)")
-    parser.add_argument("--only", choices=("pose", "judge", "image"), help="train one; image needs OUT/pose")
+    parser.add_argument("--only", nargs="+", choices=("pose", "judge", "image"), help="these; image needs OUT/pose")
     parser.add_argument("--image", action="store_true", help="distil the image model as well")
     parser.add_argument("--test-phrases", type=Path, metavar="FILE", help='{"entries": [...]}: for the report only')
     options = parser.parse_args()
@@ -35,7 +35,7 @@ def main() -> None:
             entries = json.loads(options.test_phrases.read_text())["entries"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(f'{options.test_phrases}: expected JSON {{"entries": [...]}} ({error})') from error
-    models = (options.only,) if options.only else ("pose", "judge", "image") if options.image else ("pose", "judge")
+    models = options.only or ["pose", "judge"] + ["image"] * options.image
     began = time.monotonic()
 
     def log(line: str) -> None:

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from anyskill_brax.character.humanoid import load_character
@@ -181,4 +182,8 @@ def load_builtin(folder: Path) -> BuiltinModel:
         config = json.loads((folder / "config.json").read_text())
     except ValueError as error:
         raise BuiltinModelError(f"{folder / 'config.json'} is not JSON: {error}") from error
-    return make_builtin(config, load_file(folder / "weights.safetensors"))
+    try:
+        tensors = load_file(folder / "weights.safetensors")
+    except SafetensorError as error:
+        raise BuiltinModelError(f"{folder / 'weights.safetensors'} is not a safetensors file: {error}") from error
+    return make_builtin(config, tensors)

@@ -313,8 +313,11 @@ def named_degrees(character: Character, bodies: BodyState) -> dict[str, jax.Arra
 @functools.cache
 def attribute_names(character: Character) -> tuple[str, ...]:
     """The A attributes, sorted."""
-    standing = forward_kinematics(character, jnp.asarray(character.default_qpos), jnp.zeros(34))
-    return tuple(named_degrees(character, standing))
+
+    def one(qpos: jax.Array, qvel: jax.Array) -> dict[str, jax.Array]:
+        return named_degrees(character, forward_kinematics(character, qpos, qvel))
+
+    return tuple(jax.eval_shape(one, jnp.zeros(35), jnp.zeros(34)))
 
 
 def degrees(character: Character, bodies: BodyState) -> jax.Array:

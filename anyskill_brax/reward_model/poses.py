@@ -4,7 +4,8 @@ Uniform joint angles almost never kneel or fold their arms, so poses are drawn a
 holds every arm attribute in equal shares, and of four candidates the one with the rarer attributes is kept.
 """
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from anyskill_brax.character.humanoid import Character
-from anyskill_brax.character.kinematics import BodyState, forward_kinematics, lowest_points
+from anyskill_brax.character.kinematics import forward_kinematics, lowest_points
 from anyskill_brax.motion.io import Motion
-from anyskill_brax.reward_model.posecodes import ARM_PAIRS, degrees, named_degrees
+from anyskill_brax.reward_model.posecodes import ARM_PAIRS, attribute_names, degrees
 
 CHUNK = 4096
 
@@ -94,25 +95,30 @@ def _hinges(character: Character, prefix: str) -> np.ndarray:
     return np.array([i for i, name in enumerate(character.joint_names) if name.startswith(prefix)])
 
 
-def in_chunks(function, *arrays: np.ndarray) -> np.ndarray:
-    """`function` over rows, CHUNK at a time with one compilation; the last chunk is padded."""
-    rows = len(arrays[0])
-    compiled, out = jax.jit(function), []
+def in_chunks(function: Callable[..., jax.Array], *arrays: np.ndarray) -> np.ndarray:
+    """A jitted `function` over rows, CHUNK at a time so that it compiles once; the last chunk is padded."""
+    rows, out = len(arrays[0]), []
     for start in range(0, rows, CHUNK):
         parts = [a[start : start + CHUNK] for a in arrays]
         parts = [np.pad(p, [(0, CHUNK - len(p))] + [(0, 0)] * (p.ndim - 1), mode="edge") for p in parts]
-        out.append(np.asarray(compiled(*parts)))
+        out.append(np.asarray(function(*parts)))
     return np.concatenate(out)[:rows]
 
 
-def body_states(character: Character, qpos: np.ndarray, qvel: np.ndarray) -> BodyState:
-    """Forward kinematics of many rows, as one BodyState `[N, ...]` in float32."""
-    return jax.jit(lambda p, v: forward_kinematics(character, p, v))(jnp.asarray(qpos), jnp.asarray(qvel))
+@functools.cache
+def _measures(character: Character) -> tuple[Callable[..., jax.Array], Callable[..., jax.Array]]:
+    """Compiled once per process: degrees of (qpos, qvel), height of the lowest point of (qpos)."""
+
+    def lowest(qpos: jax.Array) -> jax.Array:
+        bodies = forward_kinematics(character, qpos, jnp.zeros((len(qpos), 34)))
+        return lowest_points(character, bodies).min(axis=-1)
+
+    return jax.jit(lambda p, v: degrees(character, forward_kinematics(character, p, v))), jax.jit(lowest)
 
 
 def pose_degrees(character: Character, qpos: np.ndarray, qvel: np.ndarray) -> np.ndarray:
     """Posecode degrees `[N, A]`."""
-    return in_chunks(lambda p, v: degrees(character, forward_kinematics(character, p, v)), qpos, qvel)
+    return in_chunks(_measures(character)[0], qpos, qvel)
 
 
 def _arm_bank(character: Character, rng: np.random.Generator) -> list[np.ndarray]:
@@ -127,13 +133,8 @@ def _arm_bank(character: Character, rng: np.random.Generator) -> list[np.ndarray
     qpos[:, 7 + left] = angles
     qpos[:, 7 + right] = angles * np.array([-1, 1, -1, 1], np.float32)
     names = (*ARM_PAIRS.values(), "hands_together", "arms_up_wide")
-
-    def arms(p: jax.Array) -> jax.Array:
-        bodies = forward_kinematics(character, p, jnp.zeros((len(p), 34)))
-        named = named_degrees(character, bodies)
-        return jnp.stack([named[name] for name in names], axis=-1)
-
-    shows = in_chunks(arms, qpos) > 0.6
+    columns = [attribute_names(character).index(name) for name in names]
+    shows = pose_degrees(character, qpos, np.zeros((len(qpos), 34), np.float32))[:, columns] > 0.6
     return [angles[column] for column in shows.T if column.sum() >= 20]
 
 
@@ -217,19 +218,12 @@ def _velocities(num: int, rng: np.random.Generator) -> np.ndarray:
     return np.where(kind < 0.3, 0.0, np.where(kind < 0.5, tremble, moving)).astype(np.float32)
 
 
-def _on_floor(character: Character, qpos: np.ndarray) -> np.ndarray:
-    def lowest(p: jax.Array) -> jax.Array:
-        return lowest_points(character, forward_kinematics(character, p, jnp.zeros((len(p), 34)))).min(axis=-1)
-
-    qpos[:, 2] -= in_chunks(lowest, qpos)
-    return qpos
-
-
 def random_poses(character: Character, num: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """`qpos [num, 35]`, `qvel [num, 34]` within the joint limits; 6 % are in the air; half are mirrored."""
     rng = np.random.default_rng(seed)
     candidates = 4 * num
-    qpos = _on_floor(character, _draw(character, candidates, rng, _arm_bank(character, rng)))
+    qpos = _draw(character, candidates, rng, _arm_bank(character, rng))
+    qpos[:, 2] -= in_chunks(_measures(character)[1], qpos)
     aloft = rng.random(candidates) < 0.06
     qpos[aloft, 2] += rng.uniform(0.08, 0.5, aloft.sum())
     qvel = _velocities(candidates, rng)

@@ -76,7 +76,7 @@ def _train_image(
     model = distil_image_model(character, settings, teacher, poses.qpos, log)
     rest = np.zeros_like(test.qvel)
     pictures = render_poses(character, settings, test.qpos, jax.random.key(settings.seed + 1))
-    features = in_chunks(lambda x: model.embed_images(x.astype(jnp.float32) / 255.0), pictures)
+    features = in_chunks(jax.jit(lambda x: model.embed_images(x.astype(jnp.float32) / 255.0)), pictures)
     return model, PoseData(test.qpos, rest, pose_degrees(character, test.qpos, rest)), features
 
 
@@ -89,7 +89,7 @@ def _train_pose(
     settings = TrainSettings(**{**config.encoder, "seed": seed})
     log(f"{title}: making poses")
     model = train_pose_model(character, settings, make_poses(character, settings, motions), part, which, title, log)
-    return model, test, in_chunks(model.embed_features, pose_features(character, test, which))
+    return model, test, in_chunks(jax.jit(model.embed_features), pose_features(character, test, which))
 
 
 def train_reward_model(

@@ -1,0 +1,190 @@
+"""The built-in reward models as a user meets them: laws of the features, text at its edges, files that do not fit."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from anyskill_brax import rotations
+from anyskill_brax.character.kinematics import forward_kinematics
+from anyskill_brax.clip import hashed_text
+from anyskill_brax.clip.builtin import (
+    FORMAT,
+    BuiltinImage,
+    BuiltinModelError,
+    BuiltinPose,
+    load_builtin,
+    make_builtin,
+    save_builtin,
+    tensors_of,
+)
+from anyskill_brax.clip.reward import RewardModel
+from anyskill_brax.clip.towers import POSE_FEATURES, ImageTower, PoseTower, TextTower
+from anyskill_brax.types import UserError
+
+PHRASES = ["raise both arms", "raise your left arm", "walk forward", "squat down low", "kneel on one knee"]
+TEXT = {"num_buckets": 512, "width": 8, "heads": 2, "hidden": 16}
+DIM = 12
+
+
+def _shared(character) -> dict:
+    return {
+        "format": FORMAT,
+        "dim": DIM,
+        "text": TEXT,
+        "character_sha256": character.sha256,
+        "phrases": PHRASES,
+        "confidence": {"weights": [4.0, 8.0], "bias": -6.0},
+    }
+
+
+def _perturbed(params, seed: int):
+    """Every parameter moved: initial zeros and ones hide mistakes."""
+    leaves, tree = jax.tree.flatten(params)
+    keys = jax.random.split(jax.random.key(seed), len(leaves))
+    return tree.unflatten([x + 0.3 * jax.random.normal(k, x.shape) for x, k in zip(leaves, keys, strict=True)])
+
+
+def _pose_model(character, which: str) -> BuiltinPose:
+    bodies = forward_kinematics(character, jnp.asarray(character.default_qpos), jnp.zeros(34))
+    size = POSE_FEATURES[which](character, bodies).shape[-1]
+    text = TextTower(dim=DIM, **TEXT).init(jax.random.key(0), jnp.ones((1, 4), int))["params"]
+    pose = PoseTower(widths=(16,), dim=DIM).init(jax.random.key(1), jnp.zeros((1, size)))["params"]
+    stats = {"mean": np.linspace(-0.2, 0.2, size), "std": np.linspace(0.5, 1.5, size)}
+    config = {**_shared(character), "kind": "pose", "name": "toy", "input": which, "pose": {"widths": [16]}}
+    return BuiltinPose(config, tensors_of(text=_perturbed(text, 2), pose=_perturbed(pose, 3), normalizer=stats))
+
+
+@pytest.fixture(scope="module", params=sorted(POSE_FEATURES))
+def pose_model(request, character) -> BuiltinPose:
+    return _pose_model(character, request.param)
+
+
+@pytest.fixture(scope="module")
+def image_model(character) -> BuiltinImage:
+    shape = {"patch": 8, "width": 16, "depth": 1, "heads": 2}
+    text = TextTower(dim=DIM, **TEXT).init(jax.random.key(0), jnp.ones((1, 4), int))["params"]
+    image = ImageTower(dim=DIM, **shape).init(jax.random.key(1), jnp.zeros((1, 16, 16, 3)))["params"]
+    config = {**_shared(character), "kind": "image", "name": "toy", "image": shape, "image_size": 16}
+    return BuiltinImage(config, tensors_of(text=_perturbed(text, 2), image=_perturbed(image, 3)))
+
+
+def _states(character, num: int, seed: int = 0):
+    rng = np.random.default_rng(seed)
+    qpos = np.tile(character.default_qpos, (num, 1))
+    qpos[:, 7:] = rng.uniform(character.joint_low, character.joint_high, (num, 28))
+    return qpos, rng.normal(size=(num, 34)).astype(np.float32)
+
+
+def test_they_are_reward_models(pose_model, image_model):
+    assert isinstance(pose_model, RewardModel) and not pose_model.needs_images and pose_model.image_size == 0
+    assert isinstance(image_model, RewardModel) and image_model.needs_images and image_model.image_size == 16
+
+
+def test_features_do_not_depend_on_where_the_character_stands_or_faces(character, pose_model):
+    qpos, qvel = _states(character, 4)
+    yaw = rotations.yaw_quat(jnp.array([0.3, 1.5, -2.0, 3.0]))
+    moved = jnp.asarray(qpos).at[:, :2].add(jnp.array([3.0, -7.0]))
+    moved = moved.at[:, 3:7].set(rotations.quat_mul(yaw, jnp.asarray(qpos[:, 3:7])))
+    turned = jnp.asarray(qvel).at[:, :3].set(rotations.rotate(yaw, jnp.asarray(qvel[:, :3])))
+    here = pose_model.embed_poses(forward_kinematics(character, jnp.asarray(qpos), jnp.asarray(qvel)))
+    there = pose_model.embed_poses(forward_kinematics(character, moved, turned))
+    np.testing.assert_allclose(here, there, atol=2e-5)
+    np.testing.assert_allclose(np.linalg.norm(here, axis=-1), 1.0, atol=1e-5)
+
+
+def test_a_row_of_a_batch_is_what_it_is_alone(character, pose_model):
+    qpos, qvel = _states(character, 3)
+    together = pose_model.embed_poses(forward_kinematics(character, jnp.asarray(qpos), jnp.asarray(qvel)))
+    alone = pose_model.embed_poses(forward_kinematics(character, jnp.asarray(qpos[1]), jnp.asarray(qvel[1])))
+    np.testing.assert_allclose(together[1], alone, atol=1e-5)
+
+
+def test_the_judge_cannot_see_positions(character):
+    """Moving a body without turning it changes the reward's view and not the judge's."""
+    qpos, qvel = _states(character, 1)
+    bodies = forward_kinematics(character, jnp.asarray(qpos), jnp.asarray(qvel))
+    moved = bodies.replace(pos=bodies.pos.at[:, 5].add(0.3))
+    changes = {w: float(jnp.abs(f(character, moved) - f(character, bodies)).max()) for w, f in POSE_FEATURES.items()}
+    assert changes["rotations"] == 0.0 and changes["positions"] == pytest.approx(0.3, abs=1e-5)
+
+
+def test_text_alone_and_beside_a_long_text_is_the_same(pose_model):
+    long = " ".join(["raise your left arm and walk forward"] * 8)
+    np.testing.assert_allclose(
+        pose_model.embed_text(["squat", long])[0], pose_model.embed_text(["squat"])[0], atol=1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    "said", ["Raise both ARMS!", "raise  both\tarms...", "ｒａｉｓｅ both arms", "raise both of your arms"]
+)
+def test_case_width_punctuation_and_fillers_change_nothing(pose_model, said):
+    np.testing.assert_array_equal(pose_model.embed_text([said]), pose_model.embed_text(["raise both arms"]))
+
+
+def test_grams_and_their_buckets_are_fixed_for_all_machines():
+    assert hashed_text.grams("the left Arm!") == [
+        "w left",
+        "w arm",
+        "2 left arm",
+        "c <lef",
+        "c left",
+        "c eft>",
+        "c <arm",
+        "c arm>",
+    ]
+    assert hashed_text.buckets(["left"], 16_384)[0, :5].tolist() == [
+        1 + crc % 16_383 for crc in (0x3D078BAA, 0xB908DD81, 0xA540CB27, 0x34F3E2A9)
+    ] + [0]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["", "   ", "?!", "x" * 1001, "jump " * 2000])
+def test_a_text_that_says_nothing_or_too_much_is_refused(pose_model, text):
+    with pytest.raises(UserError, match="expected a sentence"):
+        pose_model.embed_text([text])
+
+
+def test_confidence_and_nearest_captions(pose_model):
+    near, far = pose_model.text_confidence(["raise both arms", "mortgage interest rates"])
+    assert near > 0.9 and far < 0.1
+    assert pose_model.nearest_captions("raising the left arm", 2)[0] == "raise your left arm"
+
+
+def test_what_is_written_is_read_back(pose_model, image_model, tmp_path):
+    for model in (pose_model, image_model):
+        folder = tmp_path / model.config()["kind"]
+        save_builtin(model, folder)
+        again = load_builtin(folder)
+        assert type(again) is type(model) and again.sha256 == model.sha256 and again.config() == model.config()
+        np.testing.assert_array_equal(again.embed_text(PHRASES), model.embed_text(PHRASES))
+
+
+def test_a_changed_weight_changes_the_hash(pose_model):
+    tensors = pose_model.to_tensors()
+    tensors["pose/out/bias"] = tensors["pose/out/bias"] + 1e-3
+    assert make_builtin(pose_model.config(), tensors).sha256 != pose_model.sha256
+
+
+def test_what_does_not_fit_is_refused(pose_model, image_model, tmp_path):
+    with pytest.raises(BuiltinModelError, match="trained for character 0000"):
+        make_builtin({**pose_model.config(), "character_sha256": "0" * 64}, pose_model.to_tensors())
+    with pytest.raises(BuiltinModelError, match="expected kind 'pose' or 'image', found 'sound'"):
+        make_builtin({"kind": "sound"}, {})
+    with pytest.raises(BuiltinModelError, match="found format 'v0'"):
+        make_builtin({**pose_model.config(), "format": "v0"}, pose_model.to_tensors())
+    with pytest.raises(BuiltinModelError, match="looks at poses"):
+        pose_model.embed_images(jnp.zeros((1, 16, 16, 3)))
+    with pytest.raises(BuiltinModelError, match=r"expected images \[W, 16, 16, 3\], got \[1, 32, 32, 3\]"):
+        image_model.embed_images(jnp.zeros((1, 32, 32, 3)))
+    with pytest.raises(BuiltinModelError, match="no config"):
+        load_builtin(tmp_path)
+    (tmp_path / "config.json").write_text("{")
+    (tmp_path / "weights.safetensors").write_bytes(b"")
+    with pytest.raises(BuiltinModelError, match="is not JSON"):
+        load_builtin(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps(pose_model.config()))
+    with pytest.raises(BuiltinModelError, match="not a safetensors file"):
+        load_builtin(tmp_path)

@@ -1,0 +1,94 @@
+"""Training as a whole, small: it learns, it repeats itself, and what it reports is arithmetic."""
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from anyskill_brax.clip.builtin import load_builtin
+from anyskill_brax.reward_model import report
+from anyskill_brax.reward_model.phrases import phrases_of
+from anyskill_brax.reward_model.posecodes import attribute_names
+from anyskill_brax.reward_model.poses import in_chunks
+from anyskill_brax.reward_model.train import TrainSettings, fit_confidence, make_poses, pose_features, train_pose_model
+
+SMALL = TrainSettings(
+    seed=3,
+    num_poses=1000,
+    num_motion_poses=0,
+    num_captions=1500,
+    updates=4,
+    batch=64,
+    learning_rate=5e-3,
+    weight_decay=1e-4,
+    max_grams=64,
+    gram_dropout=0.1,
+    feature_noise=0.05,
+    dim=32,
+    num_buckets=4096,
+    text_width=16,
+    text_heads=2,
+    text_hidden=64,
+    pose_widths=(96,),
+)
+
+
+@pytest.fixture(scope="module")
+def data(character):
+    return make_poses(character, SMALL, [])
+
+
+def _train(character, data, settings: TrainSettings):
+    return train_pose_model(character, settings, data, "reward", "positions", "toy", lambda line: None)
+
+
+def test_equal_seeds_give_equal_weights(character, data):
+    one, again = (_train(character, data, SMALL) for _ in range(2))
+    assert one.sha256 == again.sha256
+    assert _train(character, data, dataclasses.replace(SMALL, seed=4)).sha256 != one.sha256
+
+
+@pytest.mark.slow
+def test_it_learns(character, data):
+    """250 updates on a thousand poses: trained phrases and the unseen half order poses far better than chance."""
+    model = _train(character, data, dataclasses.replace(SMALL, updates=250))
+    features = in_chunks(jax.jit(model.embed_features), pose_features(character, data, "positions"))
+    names, shown = attribute_names(character), data.degrees > 0.5
+    for phrases in (phrases_of("reward"), report.unseen_phrases("reward")):
+        some = {text: phrases[text] for text in list(phrases)[::25]}
+        assert report.phrase_scores(names, model, features, shown, some)["auc"] > 0.75
+
+
+def test_auc_by_hand():
+    """Positives 3, 1 against negatives 2, 0: of four pairs, three are in order; a tie counts half."""
+    positive = np.array([True, False, True, False])
+    assert report.auc(np.array([3.0, 2.0, 1.0, 0.0]), positive) == 0.75
+    assert report.auc(np.zeros(4), positive) == 0.5
+    assert np.isnan(report.auc(np.zeros(4), np.ones(4, bool)))
+
+
+def test_confidence_separates_known_words_from_others():
+    fitted = fit_confidence(["raise the arm", "walk on"], ["raise one arm", "walk"], ["bake bread", "file taxes"])
+    known, alien = (np.dot(fitted["weights"], evidence) + fitted["bias"] for evidence in ([0.9, 1.0], [0.0, 0.0]))
+    assert known > 0 > alien
+
+
+@pytest.mark.slow
+def test_one_command_trains_reward_judge_and_image(tmp_path, monkeypatch):
+    sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
+    import train_reward_model as tool
+
+    command = ["train_reward_model", "--config", "configs/reward_model.py:quicktest", "--out", str(tmp_path), "--image"]
+    monkeypatch.setattr(sys, "argv", command)
+    tool.main()
+    for name in ("pose", "judge", "image"):
+        assert (
+            load_builtin(tmp_path / name).sha256 == json.loads((tmp_path / name / "report.json").read_text())["sha256"]
+        )
+    pose, judge, image = (load_builtin(tmp_path / name).config() for name in ("pose", "judge", "image"))
+    assert pose["phrases_part"] != judge["phrases_part"] and pose["input"] != judge["input"]
+    assert image["teacher_sha256"] == load_builtin(tmp_path / "pose").sha256
