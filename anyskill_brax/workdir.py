@@ -35,6 +35,7 @@ class Workdir:
             write_atomically(config_file, json.dumps(resolved, indent=2, sort_keys=True).encode())
         self._manager = ocp.CheckpointManager(
             self.path / "checkpoints",
+            item_handlers=ocp.StandardCheckpointHandler(),
             options=ocp.CheckpointManagerOptions(max_to_keep=keep, create=True, enable_async_checkpointing=False),
         )
         self._tensorboard: SummaryWriter | None = None
@@ -62,7 +63,7 @@ class Workdir:
         self._manager.wait_until_finished()
 
     def restore(self, template: State) -> tuple[int, State] | None:
-        """The newest checkpoint as `(update, state)`, shaped like `template`; None in a new folder."""
+        """The newest checkpoint as `(update, state)`, shaped like `template` (arrays or their shapes); None if none."""
         latest = self._manager.latest_step()
         if latest is None:
             return None

@@ -22,17 +22,19 @@ def get_config(variant: str = "") -> ConfigDict:
     config.save_every_seconds = 300.0
     config.log_every_updates = 5
     config.fall_height = 0.3
+    # Without this rule a policy learns to rest on all fours: docs/experiments/all-fours.md
+    config.may_touch = ("right_foot", "left_foot", "right_shin", "left_shin")
 
     config.start = ConfigDict(
         dict(
             episode_steps=300,
             hold_min=5,
             hold_max=150,
-            motion_latent_share=0.5,
+            motion_latent_share=0.6,
             default_share=0.4,
-            fall_share=0.1,
+            fall_share=0.05,
             num_fall_states=256,
-            recovery_share=0.2,
+            recovery_share=0.1,
             recovery_steps=60,
             max_tracking_error=0.35,
         )
@@ -49,7 +51,7 @@ def get_config(variant: str = "") -> ConfigDict:
         )
     )
     config.reward = ConfigDict(
-        dict(style=0.5, discovery=1.0, tracking=1.0, tracking_fade=(1e9, 2e9), follow_share=(0.6, 0.0))
+        dict(style=0.5, discovery=1.0, tracking=1.0, tracking_fade=(1e9, 2e9), follow_share=(0.5, 0.0))
     )
     config.learner = ConfigDict(
         dict(
@@ -112,7 +114,7 @@ def get_config(variant: str = "") -> ConfigDict:
             )
         )
         config.reward.update(dict(discovery=0.5, tracking=0.0, follow_share=(0.0, 0.0)))
-        config.start.update(dict(hold_min=1, motion_latent_share=0.0))
+        config.start.update(dict(hold_min=1, motion_latent_share=0.0, fall_share=0.1, recovery_share=0.2))
         config.learner.update(
             dict(
                 num_worlds=4096,

@@ -8,12 +8,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from brax.envs.base import Env, State
 from flax import struct
 
 from anyskill_brax import rotations
 from anyskill_brax.character.humanoid import SUBSTEPS, Character
-from anyskill_brax.character.kinematics import BodyState, forward_kinematics
+from anyskill_brax.character.kinematics import BodyState, forward_kinematics, lowest_points
 from anyskill_brax.envs import observations
 from anyskill_brax.envs.tasks.steering import Steering
 from anyskill_brax.motion.library import MotionLibrary
@@ -41,6 +42,7 @@ class HumanoidEnv(Env):
       backend: "native" (MuJoCo's C engine, CPU threads) or "mjx" (JAX, any device).
       reference_start_prob: share of episodes that start on a reference frame.
       fall_height: an episode ends when the head's origin is lower than this [m].
+      may_touch: an episode also ends when another body than these touches the floor; None lets every body.
     """
 
     def __init__(
@@ -52,12 +54,15 @@ class HumanoidEnv(Env):
         backend: str = "native",
         reference_start_prob: float = 0.5,
         fall_height: float = 0.3,
+        may_touch: tuple[str, ...] | None = None,
     ):
         self.character = character
         self.motions = motions
         self.task = task if task is not None else Steering()
         self.num_frames = num_frames
         self.fall_height = fall_height
+        allowed = range(character.num_bodies) if may_touch is None else [character.body(name) for name in may_touch]
+        self._no_touch = np.flatnonzero(~np.isin(character.geom_body, allowed))
         self._reference_start_prob = reference_start_prob if motions is not None else 0.0
         self._backend = backend
         self._step_batch = make_step_batch(character.model, SUBSTEPS, backend)
@@ -86,8 +91,12 @@ class HumanoidEnv(Env):
         return HumanoidState(physics=physics, bodies=bodies, window=window)
 
     def has_fallen(self, bodies: BodyState) -> jax.Array:
-        """Head lower than `fall_height` (method: 0.3 m in ASE's tasks, 0.15 m in AnySkill), `[...]` bool."""
-        return bodies.pos[..., self.character.body("head"), 2] < self.fall_height
+        """Head lower than `fall_height` (0.3 m in ASE's tasks, 0.15 m in AnySkill), or a body on the floor that may not
+        be there, `[...]` bool. Contact is read off the geometry, so every physics backend agrees."""
+        low = bodies.pos[..., self.character.body("head"), 2] < self.fall_height
+        if self._no_touch.size == 0:
+            return low
+        return low | (lowest_points(self.character, bodies)[..., self._no_touch] < 0.01).any(axis=-1)
 
     def is_broken(self, state: HumanoidState) -> jax.Array:
         """A world whose physics diverged: not finite, or faster than anything a body does, `[...]` bool."""

@@ -63,6 +63,7 @@ class _Setup:
             num_frames=settings.networks.num_frames,
             backend=config["backend"],
             fall_height=config["fall_height"],
+            may_touch=tuple(config["may_touch"]),
         )
         return cls(settings, env, library, Reference.create(character, library))
 
@@ -114,11 +115,11 @@ def train(
     update = jax.jit(update, donate_argnums=0)
     key_init, key_warm, key_net = jax.random.split(jax.random.key_data(jax.random.key(settings.seed)), 3)
 
-    state = jax.jit(init)(key_init, None)
     done = 0
-    found = folder.restore(state)
+    found = folder.restore(jax.eval_shape(init, key_init, None))
+    state = jax.jit(init)(key_init, None) if found is None else found[1]
     if found is not None:
-        done, state = found
+        done = found[0]
         report(f"resumed at update {done}")
     elif init_from is not None:
         params, normalizer = read_training_tensors(init_from, state.params)
@@ -162,7 +163,7 @@ def load(workdir: str | Path) -> TrainedController:
     setup = _Setup.create(config)
     folder = Workdir(workdir, config)
     init, _ = trainer.make_train(setup.settings, setup.env, setup.reference)
-    found = folder.restore(jax.jit(init)(jax.random.PRNGKey(0), None))
+    found = folder.restore(jax.eval_shape(init, jax.random.PRNGKey(0), None))
     folder.close()
     if found is None:
         raise UserError(f"the run in {workdir} has no checkpoint yet; the first comes at its first save interval")
