@@ -37,7 +37,7 @@ def find_skills(zoo: str | None) -> list:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--script", help='phrases with durations: "walk forward 3s, then bow for 2 seconds"')
+    parser.add_argument("--script", help='"walk forward 3s, then bow for 2 seconds"; default: every skill')
     parser.add_argument("--list", action="store_true", help="list the skills and leave")
     parser.add_argument("--zoo", help="a zoo folder; default: SKILL_ZOO_PATH, the packaged zoo, the cache")
     parser.add_argument("--clip", type=Path, metavar="FOLDER", help="a Hugging Face CLIP folder compares the texts")
@@ -58,7 +58,7 @@ def main() -> None:
     from anyskill_brax.compose import LATENT_DT, common_controller, for_seconds, sequence
     from anyskill_brax.envs.humanoid_env import HumanoidEnv
     from anyskill_brax.render.video import film
-    from anyskill_brax.script import parse_script, resolve
+    from anyskill_brax.script import Phrase, parse_script, resolve
     from anyskill_brax.types import UserError
     from skill_zoo.publish import find_reward_model
     from skill_zoo.zoo import load_entry
@@ -68,13 +68,12 @@ def main() -> None:
     if args.list:
         rows = [[str(e.id), name, str(e.manifest.low_level.id)] for e, name in zip(entries, names, strict=True)]
         return show(f"{len(rows)} skills", ["id", "instruction", "on"], rows)
-    if args.script is None:
-        raise UserError('give --script "walk forward 3s, bow", or --list to see the skills')
     if not args.fade >= 0.0 or args.out.suffix not in (".mp4", ".gif") or args.size < 16 or args.size % 2:
         raise UserError(
             f"--fade {args.fade:g} --out {args.out} --size {args.size}: expected seconds, .mp4 or .gif, even"
         )
-    phrases = parse_script(args.script, args.seconds)
+    everything = [Phrase(name, args.seconds) for name in names]
+    phrases = parse_script(args.script, args.seconds) if args.script else everything
     if args.clip is not None:
         from anyskill_brax.clip.hf_clip import HfClip
 
