@@ -1,7 +1,6 @@
 # Needs Python 3.11 or newer, make and the package index; everything else is installed into .venv.
 PYTHON ?= python3
 WORKERS ?= auto
-SCRIPT ?= raise both arms 3s, then bow 3s
 VENV := .venv
 PY := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
@@ -22,7 +21,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: $(INSTALLED)  ## train two skills from two sentences, chain them and film the result
 	$(PY) tools/train_batch.py --instructions configs/instructions/demo.txt --config configs/high_level.py:demo \
 	  --zoo outputs/demo/zoo --workdir outputs/demo/run
-	$(PY) tools/compose_demo.py --script "$(SCRIPT)" --zoo outputs/demo/zoo --out outputs/demo/demo.mp4
+	$(PY) tools/compose_demo.py --zoo outputs/demo/zoo --out outputs/demo/demo.mp4
 
 test: $(INSTALLED)  ## every test
 	$(PY) -m pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile
