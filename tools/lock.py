@@ -1,6 +1,6 @@
 """Resolve every extra anew and rewrite constraints.txt: what `make lock` runs.
 
-The newest versions that pyproject.toml allows, except mujoco, which stays at mujoco-mjx's version (docs/decisions/0001).
+The newest versions that pyproject.toml allows, but mujoco stays at mujoco-mjx's version (docs/decisions/0001).
 """
 
 import argparse
