@@ -9,7 +9,7 @@ All geometry is in the camera's frame (right, up, forward), where the rays are t
 """
 
 from collections.abc import Callable, Sequence
-from functools import partial, reduce
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -218,9 +218,11 @@ def _surface(scene: Scene, placed: _Placed, ray: Vector, index: jax.Array) -> tu
             enter = jnp.where(later, near[j], enter)
             face = [jnp.where(later, new, old) for new, old in zip(axes[j], face, strict=True)]
         outward = -jnp.sign(_dot(ray, face))
-        on_box: jax.Array = reduce(jnp.logical_or, [index == i for i in boxes])
-        distance = jnp.where(on_box, enter, distance)
-        normal = [jnp.where(on_box, outward * f, n) for f, n in zip(face, normal, strict=True)]
+        on_box = jnp.zeros(index.shape, bool)
+        for i in boxes:
+            on_box = on_box | (index == i)
+        distance = jax.lax.select(on_box, enter, distance)
+        normal = [jax.lax.select(on_box, outward * f, n) for f, n in zip(face, normal, strict=True)]
     return distance, normal
 
 

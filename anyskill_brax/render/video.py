@@ -1,9 +1,10 @@
 """Films a motion: poses -> frames -> mp4 (H.264) or gif, written whole or not at all."""
 
+import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import imageio.v2 as imageio
+import imageio_ffmpeg
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -115,20 +116,31 @@ def film(
         if path.suffix == ".gif":
             _write_gif(partial, captioned, fps / stride)
         else:
-            _write_mp4(partial, captioned, fps)
+            _write_mp4(partial, captioned, width, height, fps)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
     return path
 
 
-def _write_mp4(path: Path, pictures: Iterator[np.ndarray], fps: float) -> None:
-    with imageio.get_writer(
-        path, format="FFMPEG", fps=fps, codec="libx264", quality=None, pixelformat="yuv420p", macro_block_size=1,
-        output_params=["-crf", "20", "-preset", "medium", "-movflags", "+faststart"],
-    ) as writer:  # fmt: skip
-        for picture in pictures:
-            writer.append_data(picture)
+def _write_mp4(path: Path, pictures: Iterator[np.ndarray], width: int, height: int, fps: float) -> None:
+    raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", f"{fps:g}", "-i", "-"]
+    coded = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-crf", "20", "-movflags", "+faststart", str(path.absolute())]
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-y", "-loglevel", "error", *raw, *coded]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as encoder:
+        assert encoder.stdin and encoder.stderr
+        try:
+            for picture in pictures:
+                encoder.stdin.write(picture.tobytes())
+            encoder.stdin.close()
+            complaint = encoder.stderr.read().decode(errors="replace").strip()
+        except BrokenPipeError:
+            complaint = encoder.stderr.read().decode(errors="replace").strip()
+        except BaseException:
+            encoder.kill()  # and the with block waits for its end, so that it cannot write the file after its removal
+            raise
+    if encoder.returncode:
+        raise OSError(f"ffmpeg ended with {encoder.returncode}: {complaint}")
 
 
 def _write_gif(path: Path, pictures: Iterator[np.ndarray], fps: float) -> None:
