@@ -25,7 +25,7 @@ def read_motion(path: Path) -> tuple[np.ndarray, float]:
                 )
             return data["qpos"], float(data["fps"]) if "fps" in data else 30.0
     except (ValueError, EOFError, TypeError, OSError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path} is not an .npz of plain arrays ({error})") from error
+        raise UserError(f"{path} is not an .npz of plain arrays; give a motion file or a saved rollout") from error
 
 
 def main() -> None:
