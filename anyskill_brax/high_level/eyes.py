@@ -28,7 +28,7 @@ class Eyes:
     """
 
     weights: list[jax.Array]
-    rebuild: Callable[[Any], RewardModel] = struct.field(pytree_node=False)
+    shell: Any = struct.field(pytree_node=False)  # the model without its weights: a tree structure, or all of it
     views: tuple[Render, ...] = struct.field(pytree_node=False)
     axis: str = struct.field(pytree_node=False)
 
@@ -38,8 +38,8 @@ class Eyes:
             raise UserError(f"the reward model {model.name} reads images: give at least one camera view")
         leaves, structure = jax.tree.flatten(model)
         if all(isinstance(leaf, jax.Array) for leaf in leaves):
-            return cls(leaves, structure.unflatten, tuple(views), axis)
-        return cls([], lambda weights: model, tuple(views), axis)
+            return cls(leaves, structure, tuple(views), axis)
+        return cls([], model, tuple(views), axis)
 
     def embed_state(self, bodies: BodyState) -> jax.Array:
         """Bodies `[I, E, B, ...]` -> unit features `[I, E, D]`.
@@ -54,7 +54,7 @@ class Eyes:
         return flat.reshape(*lead, -1)
 
     def _embed(self, bodies: BodyState) -> jax.Array:
-        model = self.rebuild(self.weights)
+        model = jax.tree.unflatten(self.shell, self.weights) if self.weights else self.shell
         if not model.needs_images:
             return model.embed_poses(bodies)
         features = [model.embed_images(render(bodies)) for render in self.views]

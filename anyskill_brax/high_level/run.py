@@ -20,7 +20,7 @@ from anyskill_brax.high_level.instructions import Instruction
 from anyskill_brax.high_level.probe import Findings, motion_rows
 from anyskill_brax.high_level.reward import Goal
 from anyskill_brax.high_level.settings import HighLevelSettings
-from anyskill_brax.high_level.train import Frozen, TrainState, make_learning, make_train
+from anyskill_brax.high_level.train import Frozen, TrainState, compiled, make_learning
 from anyskill_brax.motion.io import Motion, load_motion_folder
 from anyskill_brax.motion.library import MotionLibrary
 from anyskill_brax.motion.synthesis import builtin_motions
@@ -93,7 +93,7 @@ def train(
     folder = Workdir(workdir, {**config, **identity})
     try:
         frozen = Frozen(low_level, Eyes.create(model, views, settings.rollout.instruction_axis))
-        init, update = (jax.jit(fn) for fn in make_train(env, settings))
+        init, update = compiled(env, settings)
         start = (
             frozen,
             jax.random.PRNGKey(settings.seed),
@@ -106,7 +106,7 @@ def train(
             folder.save(0, state)
             folder.log(0, _describe(findings, low_level, instructions, settings.probe.num_motion))
         else:
-            state = restored[1]
+            state = jax.tree.map(jnp.asarray, restored[1])
         state = _run(
             state,
             functools.partial(update, frozen),

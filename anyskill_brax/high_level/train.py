@@ -1,5 +1,6 @@
 """I instructions learn together: the algorithm. Files, logs and checkpoints are in `run.py`."""
 
+import functools
 from collections.abc import Callable
 
 import jax
@@ -57,6 +58,13 @@ class Frozen:
 
 Init = Callable[[Frozen, PRNGKey, PRNGKey, Goal], tuple[TrainState, Findings]]
 Update = Callable[[Frozen, TrainState], tuple[TrainState, Metrics]]
+
+
+@functools.lru_cache(maxsize=4)
+def compiled(env: HumanoidEnv, settings: HighLevelSettings) -> tuple[Init, Update]:
+    """`make_train`, jitted: runs in one process that differ in instructions or controller alone share programs."""
+    init, update = make_train(env, settings)
+    return jax.jit(init), jax.jit(update)
 
 
 def make_learning(settings: HighLevelSettings, low_level: LowLevelController) -> Learning:

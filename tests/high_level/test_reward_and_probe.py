@@ -1,0 +1,84 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from anyskill_brax.clip.reward import ScoreNormalizer
+from anyskill_brax.high_level.probe import Probe, candidates, grade, motion_rows
+from anyskill_brax.high_level.reward import TERMS, Goal, reward_terms, similarity, weigh
+from anyskill_brax.high_level.settings import HighLevelSettings
+from configs.high_level import get_config
+
+
+def settings(**reward) -> HighLevelSettings:
+    config = get_config("quicktest").unlock()
+    config.reward.update(reward)
+    return HighLevelSettings.from_config(config)
+
+
+def test_terms_by_hand():
+    """Two worlds, warm-up mean 0.2 and deviation 0.1; the second has fallen in the first step of its episode."""
+    normalizer = ScoreNormalizer(jnp.full((1, 1), 0.2), jnp.full((1, 1), 0.1))
+    terms = reward_terms(
+        score=jnp.array([0.4, 0.1]),
+        previous=jnp.array([0.3, -jnp.inf]),
+        style=jnp.array([1.0, 2.0]),
+        fallen=jnp.array([False, True]),
+        normalizer=normalizer,
+        discount=0.9,
+    )
+    assert set(terms) == set(TERMS)
+    np.testing.assert_allclose(terms["clip"], [2.0, -1.0], rtol=1e-5)
+    np.testing.assert_allclose(terms["alive"], [1.0, 0.0])
+    np.testing.assert_allclose(terms["fall"], [0.0, -1.0])
+    np.testing.assert_allclose(terms["delta"], [0.9 * 2 - 1, 0.9 * -1 + 1], rtol=1e-5)
+    weights = settings(clip=1.0, style=0.5, alive=0.25, fall=3.0, delta=2.0)
+    np.testing.assert_allclose(weigh(terms, weights.reward), [2 + 0.5 + 0.25 + 1.6, -1 + 1 - 3 + 0.2], rtol=1e-5)
+
+
+def test_every_term_has_a_weight_of_its_name():
+    assert set(TERMS) <= set(vars(settings().reward))
+
+
+def test_similarity_is_the_cosine_until_a_baseline_is_asked_for():
+    goal = Goal(text=jnp.array([1.0, 0.0]), baseline=jnp.array([0.0, 1.0]))
+    features = jnp.array([[0.6, 0.8], [1.0, 0.0]])
+    np.testing.assert_allclose(similarity(features, goal, settings().reward), [0.6, 1.0], rtol=1e-6)
+    assert similarity(features, goal, settings(baseline_alpha=1.0).reward)[1] == pytest.approx(1.0)
+
+
+def probe_of(scores: np.ndarray, fallen: np.ndarray) -> Probe:
+    """A probe in the plane whose similarities with (1, 0) are `scores [P, N]`; one world per candidate."""
+    features = jnp.stack([jnp.asarray(scores), jnp.sqrt(1.0 - jnp.asarray(scores) ** 2)], axis=-1)
+    return Probe(jnp.eye(scores.shape[1]), features, jnp.zeros(scores.shape), jnp.asarray(fallen))
+
+
+def test_the_probe_finds_the_planted_candidate_and_forgets_the_first_steps():
+    scores = np.array([[0.9, 0.1, 0.2], [0.0, 0.5, 0.4], [0.0, 0.6, 0.4]])
+    found = grade(probe_of(scores, np.zeros((3, 3), bool)), Goal(jnp.array([1.0, 0.0]), jnp.zeros(2)), settings())
+    np.testing.assert_array_equal(found.best, [0.0, 1.0, 0.0])
+    assert found.normalizer.mean[0, 0] == pytest.approx(scores.mean())
+    assert found.normalizer.std[0, 0] == pytest.approx(scores.std(), rel=1e-5)
+
+
+def test_a_candidate_that_falls_loses_to_one_that_stands():
+    fallen = np.zeros((3, 3), bool)
+    fallen[2, 1] = True
+    scores = np.array([[0.1, 0.1, 0.2], [0.0, 0.5, 0.4], [0.0, 0.6, 0.4]])
+    found = grade(probe_of(scores, fallen), Goal(jnp.array([1.0, 0.0]), jnp.zeros(2)), settings(fall=10.0))
+    np.testing.assert_array_equal(found.best, [0.0, 0.0, 1.0])
+
+
+def test_candidates_are_known_motions_then_the_sphere():
+    known = jnp.eye(5)[:3]
+    rows = candidates(jax.random.PRNGKey(0), known, settings().probe)
+    assert rows.shape == (2 + 6, 5)
+    np.testing.assert_array_equal(rows[:2], known[np.array([0, 2])])
+    np.testing.assert_allclose(jnp.linalg.norm(rows, axis=-1), 1.0, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("known", "most", "rows"), [(3, 9, [0, 1, 2]), (9, 3, [0, 4, 8]), (0, 4, []), (4, 0, []), (1, 1, [0])]
+)
+def test_motion_rows_are_spread_evenly(known, most, rows):
+    assert motion_rows(known, most).tolist() == rows

@@ -1,0 +1,99 @@
+"""tools/train_batch.py: bad input leaves no trace; a run trains, grades, publishes once, and resumes."""
+
+import importlib
+import json
+from pathlib import Path
+
+import pytest
+from stand_ins import random_controller
+from zoo_objects import make_reward_model
+
+import skill_zoo
+
+
+@pytest.fixture
+def tool(monkeypatch):
+    """Run the tool in this process; returns its exit code."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "tools"))
+    door, train_batch = importlib.import_module("_door"), importlib.import_module("train_batch")
+
+    def run(*args) -> int:
+        monkeypatch.setattr("sys.argv", ["train_batch.py", *map(str, args)])
+        with pytest.raises(SystemExit) as stopped:
+            door.run(train_batch.main)
+        return int(stopped.value.code or 0)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def zoo(tmp_path_factory, character):
+    folder = tmp_path_factory.mktemp("zoo")
+    skill_zoo.save(random_controller(character), "low-level", zoo=folder)
+    for role in ("reward", "judge"):
+        skill_zoo.save(make_reward_model(), f"{role}-model", zoo=folder, config={"role": role})
+    return folder
+
+
+def listing(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "says"),
+    [
+        (None, [], "cannot read"),
+        ("", [], "no instruction"),
+        ("x" * 10_000, [], "at most 300"),
+        ("a: jump\na: hop\n", [], "same slug"),
+        ("jump\n", ["--clip", "no-such-folder"], "no-such-folder"),
+        ("jump\n", ["--low-level", "humanoid/other"], "humanoid/other"),
+        ("jump\n", ["--set", "learner.epoch=3"], "did you mean learner.epochs"),
+        ("jump\n", ["--config", "configs/high_level.py:huge"], "'huge'"),
+    ],
+)
+def test_bad_input_is_one_message_and_leaves_no_trace(tool, zoo, tmp_path, capsys, text, arguments, says):
+    file = tmp_path / "list.txt"
+    if text is not None:
+        file.write_text(text)
+    before = listing(zoo)
+    workdir = tmp_path / "run"
+    assert tool("--instructions", file, "--zoo", zoo, "--workdir", workdir, *arguments) == 2
+    error = capsys.readouterr().err
+    assert says in error and "Traceback" not in error
+    assert len(error.splitlines()) < 12 and len(error) < 1500
+    assert listing(zoo) == before and not workdir.exists()
+
+
+@pytest.mark.slow
+def test_a_list_becomes_graded_skills_and_a_second_call_adds_nothing(tool, zoo, tmp_path, capsys):
+    file, workdir = tmp_path / "list.txt", tmp_path / "run"
+    file.write_text("up: hand up\nbow: take a bow\n")
+    arguments = (
+        "--instructions",
+        file,
+        "--zoo",
+        zoo,
+        "--workdir",
+        workdir,
+        "--config",
+        "configs/high_level.py:quicktest",
+    )
+    assert tool(*arguments) == 0
+    shown = capsys.readouterr().out
+    verdicts = json.loads((workdir / "published.json").read_text())
+    assert set(verdicts) == {"up", "bow"}
+    for verdict in verdicts.values():
+        assert bool(verdict["id"]) == verdict["grade"]["passed"] == (not verdict["grade"]["reason"])
+        if verdict["id"]:
+            skill = skill_zoo.load(verdict["id"], zoo)
+            assert skill.instruction == verdict["text"]
+            manifest = skill_zoo.describe(verdict["id"], zoo)
+            assert {"card.md", "preview.gif"} <= set(manifest.files)
+            assert manifest.metrics["mean"] == pytest.approx(verdict["grade"]["mean"])
+    assert "of 2 published" in shown and ("published as" in shown or "not good enough" in shown)
+
+    before = listing(zoo)
+    assert tool(*arguments) == 0
+    assert listing(zoo) == before
+    assert json.loads((workdir / "published.json").read_text()) == verdicts
