@@ -35,8 +35,8 @@ def get_config(variant: str = "") -> ConfigDict:
     config.image = ConfigDict(
         dict(
             seed=0,
-            num_images=12_000,
-            passes=6,
+            num_images=16_000,
+            passes=12,
             batch=128,
             learning_rate=1e-3,
             weight_decay=0.02,

@@ -177,13 +177,14 @@ def _arms(f: _Frame) -> dict[str, jax.Array]:
                 out[f"{side}_{one}"] = all_of(arm[side][one], 1.0 - arm[other][one])
     left, right = f.pos["left_hand"], f.pos["right_hand"]
     apart = _length(left - right)
-    out["hands_together"] = all_of(ramp(apart, 0.45, 0.12), ramp(0.5 * (left + right)[..., 0], -0.05, 0.08))
+    ahead = 0.5 * (left + right)[..., 0]
+    out["hands_together"] = all_of(ramp(apart, 0.45, 0.12), ramp(ahead, -0.05, 0.08))
     out["arms_up_wide"] = all_of(out["both_arms_up"], ramp(apart, 0.45, 0.75))
     legs_straight = jnp.minimum(*(_leg(f, side)["leg_straight"] for side in SIDES))
     reach = all_of(arm["left"]["hand_to_foot"], arm["right"]["hand_to_foot"])
     out["touch_toes"] = all_of(reach, legs_straight, ramp(f.pos["pelvis"][..., 2], 0.4, 0.6))
     closing = jnp.abs(_dot(f.vel["left_hand"] - f.vel["right_hand"], _unit(left - right)))
-    out["clapping"] = all_of(ramp(apart, 0.7, 0.35), ramp(closing, 0.3, 1.2), ramp(left[..., 0], 0.0, 0.12))
+    out["clapping"] = all_of(ramp(apart, 0.7, 0.35), ramp(closing, 0.3, 1.2), ramp(ahead, 0.0, 0.12))
     rising = 0.5 * (f.vel["left_hand"] + f.vel["right_hand"])[..., 2]
     out["raising_arms"], out["lowering_arms"] = ramp(rising, 0.3, 1.2), ramp(-rising, 0.3, 1.2)
     for side, other in (("left", "right"), ("right", "left")):
@@ -243,6 +244,7 @@ def _trunk(f: _Frame, standing: jax.Array) -> dict[str, jax.Array]:
     straight = jnp.minimum(legs["left"]["leg_straight"], legs["right"]["leg_straight"])
     hands_low = jnp.minimum(*(ramp(f.pos[f"{s}_hand"][..., 2], 0.35, 0.12) for s in SIDES))
     planted = jnp.minimum(legs["left"]["planted"], legs["right"]["planted"])
+    knee_height = jnp.minimum(f.pos["left_shin"][..., 2], f.pos["right_shin"][..., 2])
     head_low = ramp(f.pos["head_centre"][..., 2], 0.6, 0.3)
     seated = all_of(ramp(height, 0.34, 0.14), ramp(tz[..., 2], 0.4, 0.8))
     prone = ramp(-tx[..., 2], 0.3, 0.75)
@@ -259,9 +261,7 @@ def _trunk(f: _Frame, standing: jax.Array) -> dict[str, jax.Array]:
         "lie_back": all_of(ramp(tx[..., 2], 0.3, 0.85), head_low, ramp(height, 0.4, 0.2)),
         "lie_front": all_of(ramp(-tx[..., 2], 0.3, 0.85), ramp(height, 0.3, 0.16), head_low),
         "all_fours": all_of(prone, knees_down, hands_low, ramp(height, 0.22, 0.34)),
-        "plank": all_of(
-            prone, ramp(f.pos["left_shin"][..., 2], 0.1, 0.16), hands_low, straight, ramp(height, 0.7, 0.5)
-        ),
+        "plank": all_of(prone, ramp(knee_height, 0.1, 0.16), hands_low, straight, ramp(height, 0.7, 0.5)),
         "look_down": all_of(ramp(-_dot(head_x, tz), 0.15, 0.5)),
         "look_up": all_of(ramp(_dot(head_x, tz), 0.12, 0.4)),
     }
@@ -294,7 +294,7 @@ def _movement(f: _Frame, standing: jax.Array) -> dict[str, jax.Array]:
         "spin": all_of(ramp(jnp.abs(f.yaw_rate), 1.5, 3.5), standing),
         "rise": all_of(ramp(up, 0.1, 0.5), low),
         "lower": all_of(ramp(-up, 0.1, 0.5), low),
-        "still": ramp(f.speed, 0.5, 0.15),
+        "still": all_of(ramp(f.speed, 0.5, 0.15), ramp(jnp.abs(f.yaw_rate), 1.0, 0.4)),
     }
     for side, sign in SIDES.items():
         out[f"sidestep_{side}"] = all_of(ramp(left * sign, 0.1, 0.5), not_along, standing)

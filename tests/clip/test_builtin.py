@@ -1,6 +1,7 @@
 """The built-in reward models as a user meets them: laws of the features, text at its edges, files that do not fit."""
 
 import json
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -48,8 +49,8 @@ def _perturbed(params, seed: int):
 
 
 def _pose_model(character, which: str) -> BuiltinPose:
-    bodies = forward_kinematics(character, jnp.asarray(character.default_qpos), jnp.zeros(34))
-    size = POSE_FEATURES[which](character, bodies).shape[-1]
+    bodies = jax.eval_shape(partial(forward_kinematics, character), jnp.zeros(35), jnp.zeros(34))
+    size = jax.eval_shape(partial(POSE_FEATURES[which], character), bodies).shape[-1]
     text = TextTower(dim=DIM, **TEXT).init(jax.random.key(0), jnp.ones((1, 4), int))["params"]
     pose = PoseTower(widths=(16,), dim=DIM).init(jax.random.key(1), jnp.zeros((1, size)))["params"]
     stats = {"mean": np.linspace(-0.2, 0.2, size), "std": np.linspace(0.5, 1.5, size)}
@@ -78,34 +79,41 @@ def _states(character, num: int, seed: int = 0):
     return qpos, rng.normal(size=(num, 34)).astype(np.float32)
 
 
+@pytest.fixture(scope="module")
+def fk(character):
+    return jax.jit(partial(forward_kinematics, character))
+
+
 def test_they_are_reward_models(pose_model, image_model):
     assert isinstance(pose_model, RewardModel) and not pose_model.needs_images and pose_model.image_size == 0
     assert isinstance(image_model, RewardModel) and image_model.needs_images and image_model.image_size == 16
 
 
-def test_features_do_not_depend_on_where_the_character_stands_or_faces(character, pose_model):
+def test_features_do_not_depend_on_where_the_character_stands_or_faces(character, pose_model, fk):
     qpos, qvel = _states(character, 4)
     yaw = rotations.yaw_quat(jnp.array([0.3, 1.5, -2.0, 3.0]))
     moved = jnp.asarray(qpos).at[:, :2].add(jnp.array([3.0, -7.0]))
     moved = moved.at[:, 3:7].set(rotations.quat_mul(yaw, jnp.asarray(qpos[:, 3:7])))
     turned = jnp.asarray(qvel).at[:, :3].set(rotations.rotate(yaw, jnp.asarray(qvel[:, :3])))
-    here = pose_model.embed_poses(forward_kinematics(character, jnp.asarray(qpos), jnp.asarray(qvel)))
-    there = pose_model.embed_poses(forward_kinematics(character, moved, turned))
+    embed = jax.jit(pose_model.embed_poses)
+    here = embed(fk(jnp.asarray(qpos), jnp.asarray(qvel)))
+    there = embed(fk(moved, turned))
     np.testing.assert_allclose(here, there, atol=2e-5)
     np.testing.assert_allclose(np.linalg.norm(here, axis=-1), 1.0, atol=1e-5)
 
 
-def test_a_row_of_a_batch_is_what_it_is_alone(character, pose_model):
+def test_a_row_of_a_batch_is_what_it_is_alone(character, pose_model, fk):
     qpos, qvel = _states(character, 3)
-    together = pose_model.embed_poses(forward_kinematics(character, jnp.asarray(qpos), jnp.asarray(qvel)))
-    alone = pose_model.embed_poses(forward_kinematics(character, jnp.asarray(qpos[1]), jnp.asarray(qvel[1])))
+    embed = jax.jit(pose_model.embed_poses)
+    together = embed(fk(jnp.asarray(qpos), jnp.asarray(qvel)))
+    alone = embed(fk(jnp.asarray(qpos[1]), jnp.asarray(qvel[1])))
     np.testing.assert_allclose(together[1], alone, atol=1e-5)
 
 
-def test_the_judge_cannot_see_positions(character):
+def test_the_judge_cannot_see_positions(character, fk):
     """Moving a body without turning it changes the reward's view and not the judge's."""
     qpos, qvel = _states(character, 1)
-    bodies = forward_kinematics(character, jnp.asarray(qpos), jnp.asarray(qvel))
+    bodies = fk(jnp.asarray(qpos), jnp.asarray(qvel))
     moved = bodies.replace(pos=bodies.pos.at[:, 5].add(0.3))
     changes = {w: float(jnp.abs(f(character, moved) - f(character, bodies)).max()) for w, f in POSE_FEATURES.items()}
     assert changes["rotations"] == 0.0 and changes["positions"] == pytest.approx(0.3, abs=1e-5)

@@ -1,13 +1,22 @@
 """Posecodes by hand-made poses, and the laws that every attribute obeys."""
 
+import functools
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from anyskill_brax import rotations
-from anyskill_brax.character.kinematics import forward_kinematics
-from anyskill_brax.reward_model.posecodes import attribute_names, mirror_name, named_degrees, posecodes, ramp
+from anyskill_brax.character.kinematics import forward_kinematics, lowest_points
+from anyskill_brax.reward_model.posecodes import attribute_names, degrees, mirror_name, ramp
 from anyskill_brax.reward_model.poses import mirror, random_poses
+
+
+@functools.cache
+def _measured(character):
+    """Compiled degrees of `qpos [..., 35]`, `qvel [..., 34]`."""
+    return jax.jit(lambda qpos, qvel: degrees(character, forward_kinematics(character, qpos, qvel)))
 
 
 def _shown(
@@ -21,7 +30,7 @@ def _shown(
     qpos[2] = qpos[2] if height is None else height
     qvel = np.zeros(34)
     qvel[:6] = velocity
-    held = posecodes(character, forward_kinematics(character, jnp.asarray(qpos), jnp.asarray(qvel)))
+    held = _measured(character)(qpos, qvel) > 0.5
     return {name for name, holds in zip(attribute_names(character), np.asarray(held), strict=True) if holds}
 
 
@@ -68,7 +77,7 @@ def test_whole_body(character):
         character, height=0.1, pitch=90
     )
     squat = dict(left_hip_y=-110, right_hip_y=-110, left_knee=130, right_knee=130, left_ankle_y=-20, right_ankle_y=-20)
-    assert "squat" in _shown(character, height=0.45, **squat)
+    assert "squat" in _shown(character, height=0.3, **squat)
 
 
 @pytest.mark.parametrize(
@@ -92,12 +101,11 @@ def test_movement(character, velocity, name):
 
 
 def test_the_mirror_image_shows_the_mirrored_attributes(character, poses):
-    one, other = (
-        named_degrees(character, forward_kinematics(character, jnp.asarray(p), jnp.asarray(v)))
-        for p, v in (poses, mirror(character, *poses))
-    )
-    for name in attribute_names(character):
-        np.testing.assert_allclose(one[name], other[mirror_name(name)], atol=2e-3, err_msg=name)
+    one, other = (np.asarray(_measured(character)(*states)) for states in (poses, mirror(character, *poses)))
+    names = attribute_names(character)
+    mirrored = other[:, [names.index(mirror_name(name)) for name in names]]
+    wrong = np.abs(one - mirrored).max(axis=0) > 2e-3
+    assert not [name for name, bad in zip(names, wrong, strict=True) if bad]
 
 
 def test_mirroring_twice_is_nothing(character, poses):
@@ -105,23 +113,19 @@ def test_mirroring_twice_is_nothing(character, poses):
 
 
 def test_place_and_heading_do_not_matter(character, poses):
-    qpos, qvel = poses[0][:50], poses[1][:50]
-    yaw = rotations.yaw_quat(jnp.linspace(-3.0, 3.0, 50))
+    qpos, qvel = poses
+    yaw = rotations.yaw_quat(jnp.linspace(-3.0, 3.0, len(qpos)))
     moved = jnp.asarray(qpos).at[:, :2].add(5.0).at[:, 3:7].set(rotations.quat_mul(yaw, jnp.asarray(qpos[:, 3:7])))
     turned = jnp.asarray(qvel).at[:, :3].set(rotations.rotate(yaw, jnp.asarray(qvel[:, :3])))
-    here = named_degrees(character, forward_kinematics(character, jnp.asarray(qpos), jnp.asarray(qvel)))
-    there = named_degrees(character, forward_kinematics(character, moved, turned))
-    for name in here:
-        np.testing.assert_allclose(here[name], there[name], atol=5e-3, err_msg=name)
+    measured = _measured(character)
+    np.testing.assert_allclose(measured(qpos, qvel), measured(moved, turned), atol=5e-3)
 
 
 def test_random_poses_stay_within_the_limits_and_on_or_above_the_floor(character, poses):
-    from anyskill_brax.character.kinematics import lowest_points
-
     qpos, qvel = poses
     assert qpos.dtype == qvel.dtype == np.float32
     assert (qpos[:, 7:] >= character.joint_low - 1e-5).all() and (qpos[:, 7:] <= character.joint_high + 1e-5).all()
-    lowest = np.asarray(lowest_points(character, forward_kinematics(character, jnp.asarray(qpos), jnp.asarray(qvel))))
+    lowest = np.asarray(jax.jit(lambda p, v: lowest_points(character, forward_kinematics(character, p, v)))(qpos, qvel))
     height = lowest.min(axis=-1)
     assert (np.abs(height) < 1e-4).mean() > 0.85 and (height > -1e-4).all() and height.max() < 0.51
 
