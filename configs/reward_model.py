@@ -25,8 +25,8 @@ def get_config(variant: str = "") -> ConfigDict:
             gram_dropout=0.15,
             feature_noise=0.05,
             dim=128,
-            num_buckets=16_384,
-            text_width=48,
+            num_buckets=12_288,
+            text_width=32,
             text_heads=4,
             text_hidden=256,
             pose_widths=(256, 256),
@@ -35,8 +35,8 @@ def get_config(variant: str = "") -> ConfigDict:
     config.image = ConfigDict(
         dict(
             seed=0,
-            num_images=16_000,
-            passes=12,
+            num_images=40_000,
+            passes=5,
             batch=128,
             learning_rate=1e-3,
             weight_decay=0.02,
@@ -47,8 +47,8 @@ def get_config(variant: str = "") -> ConfigDict:
             width=128,
             depth=4,
             heads=4,
-            azimuth=3.2,  # cameras stand within +- this of the front [rad]
-            elevation=(0.0, 0.5),
+            azimuth=1.2,  # cameras stand within +- this of the front [rad]
+            elevation=(0.0, 0.4),
         )
     )
     if variant == "quicktest":

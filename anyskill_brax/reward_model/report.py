@@ -64,7 +64,7 @@ def phrase_scores(
 ) -> dict[str, float]:
     """Retrieval of `features [N, D]`, which show `shown [N, A]` bool, by phrases with their meanings.
 
-    auc and precision of the ten best poses, means over phrases with at least ten positive poses; sides: of poses that
+    auc and precision of the ten best poses, means over phrases with at least ten poses for and against; sides: of poses that
     show a one-sided phrase and not its mirror image, the share nearer to the phrase than to its mirror; opposites:
     the same for a phrase against one of the opposite attribute.
     """
@@ -75,7 +75,7 @@ def phrase_scores(
     areas, tops, sides, opposites = [], [], [], []
     for text, means in phrases.items():
         positive = _positives(shown, names, means)
-        if positive.sum() < 10:
+        if not 10 <= positive.sum() <= len(positive) - 10:
             continue
         scores = features @ text_features[text]
         areas.append(auc(scores, positive))

@@ -18,7 +18,7 @@ from anyskill_brax.reward_model import report
 from anyskill_brax.reward_model.distill import DistillSettings, distil_image_model, render_poses
 from anyskill_brax.reward_model.phrases import phrases_of
 from anyskill_brax.reward_model.posecodes import attribute_names
-from anyskill_brax.reward_model.poses import in_chunks, pose_degrees, random_poses
+from anyskill_brax.reward_model.poses import in_chunks, mirror, pose_degrees, random_poses
 from anyskill_brax.reward_model.train import PoseData, TrainSettings, make_poses, pose_features, train_pose_model
 
 Log = Callable[[str], None]
@@ -73,7 +73,8 @@ def _train_image(
     settings, teacher = DistillSettings(**config.image), load_builtin(out / "pose")
     assert isinstance(teacher, BuiltinPose)
     poses = make_poses(character, TrainSettings(**config.encoder), motions)
-    model = distil_image_model(character, settings, teacher, poses.qpos, log)
+    qpos = np.concatenate([poses.qpos, mirror(character, poses.qpos, poses.qvel)[0]])
+    model = distil_image_model(character, settings, teacher, qpos, log)
     rest = np.zeros_like(test.qvel)
     pictures = render_poses(character, settings, test.qpos, jax.random.key(settings.seed + 1))
     features = in_chunks(jax.jit(lambda x: model.embed_images(x.astype(jnp.float32) / 255.0)), pictures)
