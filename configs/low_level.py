@@ -80,7 +80,32 @@ def get_config(variant: str = "") -> ConfigDict:
             max_grad_norm=1.0,
         )
     )
-    config.warm_start = ConfigDict(dict(encoder_steps=1000, clone_steps=3000, batch=1024, lr=1e-3, noise=0.1))
+    config.warm_start = ConfigDict(
+        dict(
+            encoder_steps=1000,
+            encoder_batch=1024,
+            encoder_lr=1e-3,
+            rounds=100,
+            num_worlds=512,
+            horizon=30,
+            memory=8,
+            steps=60,
+            batch=2048,
+            lr=5e-4,
+            noise=0.05,
+            follow_share=0.5,
+            teacher_decay=0.9,
+            # Rows: ankles, hips, waist, in the sagittal and then the frontal plane; columns: see `balance.posture`.
+            balance_gains=(
+                (1.31, 0.5, 0.75, -0.03),
+                (0.02, 0.14, 0.25, 0.01),
+                (0.11, -0.09, 0.08, 0.03),
+                (-0.82, -0.36, 0.31, -0.02),
+                (0.21, 0.47, -0.12, 0.01),
+                (-0.36, -0.11, -0.1, -0.15),
+            ),
+        )
+    )
 
     if variant == "quicktest":
         config.total_samples = 3 * 16 * 10
@@ -99,7 +124,9 @@ def get_config(variant: str = "") -> ConfigDict:
                 replay_insert=32,
             )
         )
-        config.warm_start.update(dict(encoder_steps=5, clone_steps=5, batch=32))
+        config.warm_start.update(
+            dict(encoder_steps=5, encoder_batch=32, rounds=2, num_worlds=8, horizon=5, memory=2, steps=2, batch=16)
+        )
     elif variant == "ase":
         config.total_samples = 10_000_000_000
         config.networks.update(
@@ -133,7 +160,7 @@ def get_config(variant: str = "") -> ConfigDict:
                 uniformity=0.0,
             )
         )
-        config.warm_start.update(dict(encoder_steps=0, clone_steps=0))
+        config.warm_start.update(dict(encoder_steps=0, rounds=0))
     elif variant:
         raise ValueError(f"configs/low_level.py has the variants '', 'quicktest' and 'ase', not {variant!r}")
     return config.lock()

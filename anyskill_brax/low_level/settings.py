@@ -72,11 +72,20 @@ class LearnerSettings:
 
 @dataclass(frozen=True)
 class WarmStartSettings:
-    encoder_steps: int
-    clone_steps: int
+    encoder_steps: int  # 0: none
+    encoder_batch: int
+    encoder_lr: float
+    rounds: int  # of DAgger; 0: none
+    num_worlds: int
+    horizon: int  # control steps per round
+    memory: int  # rounds that are learned from
+    steps: int  # minibatches per round
     batch: int
     lr: float
-    noise: float  # observation noise while cloning, in normalised units
+    noise: float  # on driving actions
+    follow_share: float  # of the worlds; the others hold still poses
+    teacher_decay: float  # the teacher drives this share ** round of the worlds
+    balance_gains: tuple[tuple[float, ...], ...]  # [2 planes x 3 joint groups, 4 deviations], see `balance`
 
 
 @dataclass(frozen=True)
@@ -101,5 +110,9 @@ class LowLevelSettings:
 
 
 def _read(kind: type[T], section: Mapping[str, Any]) -> T:
-    values = {f.name: section[f.name] for f in fields(kind)}  # type: ignore[arg-type]
-    return kind(**{k: tuple(v) if isinstance(v, list | tuple) else v for k, v in values.items()})
+    return kind(**{f.name: _frozen(section[f.name]) for f in fields(kind)})  # type: ignore[arg-type]
+
+
+def _frozen(value: Any) -> Any:
+    """Lists, as JSON gives them, become tuples all the way down: settings are hashable."""
+    return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else value

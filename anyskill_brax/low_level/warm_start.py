@@ -1,96 +1,268 @@
-"""A warm start for the ASE objective: an encoder that knows the motions apart, and an actor cloned from them.
+"""A warm start for the ASE objective: an encoder that knows the motions apart, and an actor cloned from a teacher.
 
-Samples are dear on a CPU. Before any rollout, the encoder is fitted to reference windows (neighbours close, others
-spread), and the actor learns to answer a reference state and the latent of the coming window with the PD target that
-leads there. What it saves is measured in `docs/experiments/`.
+Samples are dear on a CPU. The encoder is fitted to reference windows (neighbours close, others spread). Then the actor
+learns, by DAgger (Ross et al. 2011), to answer (observation, latent) as a teacher that sees the reference would: the
+next reference pose as PD target, plus a balance feedback. Half of the worlds follow a motion under the latents of its
+coming windows; the others hold the latent of a still pose and reach it from wherever they are. What it saves:
+`docs/experiments/balance-feedback.md`.
 """
 
+import functools
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from flax import struct
 
 from anyskill_brax.character.humanoid import LATENT_STEPS, Character
+from anyskill_brax.character.kinematics import BodyState, forward_kinematics
 from anyskill_brax.envs import observations
-from anyskill_brax.envs.humanoid_env import HumanoidEnv
+from anyskill_brax.envs.humanoid_env import HumanoidEnv, HumanoidState
 from anyskill_brax.low_level import losses
-from anyskill_brax.low_level.reference import Reference
+from anyskill_brax.low_level.balance import correction
+from anyskill_brax.low_level.reference import Reference, tracking_error
 from anyskill_brax.low_level.settings import LowLevelSettings
 from anyskill_brax.low_level.train import Networks, reference_normalizers
+from anyskill_brax.low_level.worlds import select
 from anyskill_brax.networks import Actor, Encoder
-from anyskill_brax.types import Metrics, PRNGKey
+from anyskill_brax.types import Metrics, Params, PRNGKey
 
-
-def cloning_target(character: Character, reference: Reference, row: jax.Array) -> jax.Array:
-    """The action whose PD target leads to the next reference frame, `[..., 28]`.
-
-    Joint damping acts on absolute velocity, so a PD drive lags its target by kd / kp seconds: lead by as much.
-    """
-    ahead = reference.ahead(row, 1)
-    lead = jnp.asarray(character.kd / character.kp) * reference.qvel[ahead, 6:]
-    return jnp.clip(character.action_for(reference.qpos[ahead, 7:] + lead), -1.0, 1.0)
+Log = Callable[[str, int, Metrics], None]
 
 
 def fit(
-    key: PRNGKey,
-    settings: LowLevelSettings,
-    env: HumanoidEnv,
-    reference: Reference,
-    params: Networks,
-    report: Callable[[str, int, Metrics], None],
+    key: PRNGKey, settings: LowLevelSettings, env: HumanoidEnv, reference: Reference, params: Networks, report: Log
 ) -> Networks:
-    """Encoder by alignment + uniformity, then actor by cloning; critic and discriminator stay as they are."""
+    """Encoder by alignment + uniformity, then actor by DAgger; critic and discriminator stay as they are."""
     key_norm, key_encoder, key_actor = jax.random.split(key, 3)
-    nets, warm = settings.networks, settings.warm_start
-    obs_normalizer, disc_normalizer = reference_normalizers(key_norm, env, reference, nets.num_frames)
-    encoder, actor = Encoder(nets.latent_dim, nets.encoder), Actor(env.character.action_dim, nets.actor, nets.style)
+    obs_normalizer, disc_normalizer = reference_normalizers(key_norm, env, reference, settings.networks.num_frames)
 
     def windows(rows: jax.Array) -> jax.Array:
-        return disc_normalizer(reference.window(rows, nets.num_frames).reshape(*rows.shape, -1))
+        return disc_normalizer(reference.window(rows, settings.networks.num_frames).reshape(*rows.shape, -1))
 
-    def encoder_loss(p, key):
+    if settings.warm_start.encoder_steps:
+        params = params.replace(encoder=fit_encoder(key_encoder, settings, reference, windows, params.encoder, report))
+    if settings.warm_start.rounds:
+        encoder = Encoder(settings.networks.latent_dim, settings.networks.encoder)
+
+        def latents(rows: jax.Array) -> jax.Array:
+            return encoder.apply(params.encoder, windows(rows))
+
+        pupil = Pupil(settings, env, reference, latents, obs_normalizer)
+        params = params.replace(actor=pupil.learn(key_actor, params.actor, report))
+    return params
+
+
+def fit_encoder(
+    key: PRNGKey,
+    settings: LowLevelSettings,
+    reference: Reference,
+    windows: Callable[[jax.Array], jax.Array],
+    params: Params,
+    report: Log,
+) -> Params:
+    """Neighbouring windows of a clip close on the sphere, different ones spread."""
+    warm = settings.warm_start
+    encoder = Encoder(settings.networks.latent_dim, settings.networks.encoder)
+    optimizer = optax.adam(optax.cosine_decay_schedule(warm.encoder_lr, warm.encoder_steps))
+
+    def loss(p, key):
         key_row, key_near = jax.random.split(key)
-        row = reference.sample(key_row, (warm.batch,))
+        row = reference.sample(key_row, (warm.encoder_batch,))
         near = jnp.clip(row + jax.random.randint(key_near, row.shape, -8, 9), reference.first[row], reference.last[row])
         return losses.alignment_uniformity(encoder.apply, p, windows(row), windows(near))
 
-    def actor_loss(p, key, encoder_params):
-        key_row, key_noise = jax.random.split(key)
-        row = reference.sample(key_row, (warm.batch,))
-        norm_obs = obs_normalizer(observations.observe(reference.bodies(env.character, row)))
-        norm_obs += warm.noise * jax.random.normal(key_noise, norm_obs.shape)
-        latent = encoder.apply(encoder_params, windows(reference.ahead(row, LATENT_STEPS)))
-        error = actor.apply(p, norm_obs, latent) - cloning_target(env.character, reference, row)
-        scale = jnp.asarray(env.character.action_scale)
-        return jnp.mean((error * scale) ** 2), {"clone_rmse_rad": jnp.sqrt(jnp.mean((error * scale) ** 2))}
+    @jax.jit
+    def chunk(params, opt, keys):
+        def one(carry, key):
+            params, opt = carry
+            grads, metrics = jax.grad(loss, has_aux=True)(params, key)
+            step, opt = optimizer.update(grads, opt, params)
+            return (optax.apply_updates(params, step), opt), metrics
 
-    def descend(name: str, loss, tree, steps: int, key: PRNGKey):
-        optimizer = optax.adam(optax.cosine_decay_schedule(warm.lr, max(steps, 1)))
+        (params, opt), metrics = jax.lax.scan(one, (params, opt), keys)
+        return params, opt, jax.tree.map(lambda m: m[-1], metrics)
 
-        @jax.jit
-        def chunk(tree, opt, keys):
-            def one(carry, key):
-                tree, opt = carry
-                grads, metrics = jax.grad(loss, has_aux=True)(tree, key)
-                step, opt = optimizer.update(grads, opt, tree)
-                return (optax.apply_updates(tree, step), opt), metrics
+    opt, keys = optimizer.init(params), jax.random.split(key, warm.encoder_steps)
+    for begin in range(0, warm.encoder_steps, 250):
+        params, opt, metrics = chunk(params, opt, keys[begin : begin + 250])
+        report("encoder", min(begin + 250, warm.encoder_steps), jax.tree.map(np.asarray, metrics))
+    return params
 
-            (tree, opt), metrics = jax.lax.scan(one, (tree, opt), keys)
-            return tree, opt, jax.tree.map(lambda m: m[-1], metrics)
 
-        opt = optimizer.init(tree)
-        keys = jax.random.split(key, max(steps, 1))[:steps]
-        for begin in range(0, steps, 250):
-            tree, opt, metrics = chunk(tree, opt, keys[begin : begin + 250])
-            report(name, min(begin + 250, steps), jax.tree.map(np.asarray, metrics))
-        return tree
+@struct.dataclass
+class Class:
+    """The worlds in which the pupil practises, `[W]`."""
 
-    encoder_params = descend("encoder", encoder_loss, params.encoder, warm.encoder_steps, key_encoder)
+    humanoid: HumanoidState
+    row: jax.Array  # [W] int32 reference frame: advancing where it follows, constant where it holds a pose
+    latent: jax.Array  # [W, L]
+    hold: jax.Array  # [W] int32 control steps until the latent is renewed
+    age: jax.Array  # [W] int32
+    follows: jax.Array  # [W] bool, fixed for good
 
-    def clone(p, key):
-        return actor_loss(p, key, encoder_params)
 
-    actor_params = descend("clone", clone, params.actor, warm.clone_steps, key_actor)
-    return params.replace(encoder=encoder_params, actor=actor_params)
+@struct.dataclass
+class Lesson:
+    """What the teacher said, `[T, W]`."""
+
+    norm_obs: jax.Array
+    latent: jax.Array
+    action: jax.Array  # the teacher's
+    ended: jax.Array  # bool
+
+
+class Pupil:
+    """DAgger: worlds are driven by the teacher at first and by the pupil later; the teacher labels every state."""
+
+    def __init__(self, settings: LowLevelSettings, env: HumanoidEnv, reference: Reference, latents, obs_normalizer):
+        self._settings, self._env, self._reference = settings, env, reference
+        self._latents, self._normalizer = latents, obs_normalizer
+        self._actor = Actor(env.character.action_dim, settings.networks.actor, settings.networks.style)
+        self._still = jnp.asarray(still_rows(env.character, reference))
+        warm = settings.warm_start
+        self._gains = jnp.asarray(warm.balance_gains, jnp.float32).reshape(2, 3, 4)
+        self._optimizer = optax.adam(optax.cosine_decay_schedule(warm.lr, warm.rounds * warm.steps))
+
+    def learn(self, key: PRNGKey, params: Params, report: Log) -> Params:
+        warm = self._settings.warm_start
+        key_start, key_rounds = jax.random.split(key)
+        room, opt = jax.jit(self._start)(key_start), self._optimizer.init(params)
+        one_round = jax.jit(self._round)
+        memory: list[Lesson] = []
+        for i, key_round in enumerate(jax.random.split(key_rounds, warm.rounds)):
+            share = jnp.asarray(warm.teacher_decay**i)
+            room, lesson = one_round(key_round, params, room, share)
+            memory = [*memory, lesson][-warm.memory :]
+            padded = memory + [memory[-1]] * (warm.memory - len(memory))
+            params, opt, metrics = self._study(key_round, params, opt, jax.tree.map(lambda *x: jnp.stack(x), *padded))
+            if i % 10 == 9 or i == warm.rounds - 1:
+                report("round", i + 1, jax.tree.map(np.asarray, metrics | self._survival(room, lesson)))
+        return params
+
+    def _survival(self, room: Class, lesson: Lesson) -> Metrics:
+        """Mean time between ends of episodes, under whoever drove [s]."""
+        follows = room.follows.astype(jnp.float32)
+        ends = lesson.ended.astype(jnp.float32).mean(axis=0)
+        following = (ends * follows).sum() / follows.sum()
+        holding = (ends * (1 - follows)).sum() / (1 - follows).sum()
+        return {
+            "seconds_following": 1.0 / (30.0 * jnp.maximum(following, 1e-4)),
+            "seconds_holding": 1.0 / (30.0 * jnp.maximum(holding, 1e-4)),
+        }
+
+    def _target(self, room: Class) -> BodyState:
+        """The reference pose of this moment; motionless where a pose is held."""
+        qvel = jnp.where(room.follows[:, None], self._reference.qvel[room.row], 0.0)
+        return forward_kinematics(self._env.character, self._reference.qpos[room.row], qvel)
+
+    def teach(self, room: Class) -> jax.Array:
+        """The teacher's action `[W, 28]`: the next reference pose, led by the drive's lag, and the balance feedback."""
+        character, reference = self._env.character, self._reference
+        ahead = jnp.where(room.follows, reference.ahead(room.row, 1), room.row)
+        # Joint damping acts on absolute velocity, so a PD drive lags its target by kd / kp seconds: lead by as much.
+        lead = jnp.asarray(character.kd / character.kp) * reference.qvel[ahead, 6:] * room.follows[:, None]
+        shift = correction(character, self._gains, room.humanoid.bodies, self._target(room))
+        return jnp.clip(character.action_for(reference.qpos[ahead, 7:] + lead + shift), -1.0, 1.0)
+
+    def _draw(self, key: PRNGKey, follows: jax.Array) -> jax.Array:
+        """Reference rows to start from or to hold, `[W]`."""
+        key_any, key_still = jax.random.split(key)
+        still = self._still[jax.random.randint(key_still, follows.shape, 0, self._still.size)]
+        return jnp.where(follows, self._reference.sample(key_any, follows.shape), still)
+
+    def _fresh(self, key: PRNGKey, follows: jax.Array) -> Class:
+        """New episodes: on the reference where a motion is followed; else on one still pose, about to reach another."""
+        keys = jax.random.split(key, 4)
+        row, other = self._draw(keys[0], follows), self._draw(keys[1], follows)
+        begin = jnp.where(follows, row, other)
+        zero = jnp.zeros(follows.shape, jnp.int32)
+        qvel = self._reference.qvel[begin] * follows[:, None] + 0.1 * jax.random.normal(keys[2], (follows.size, 34))
+        return Class(
+            humanoid=self._env.place(self._reference.qpos[begin], qvel),
+            row=row,
+            latent=self._latents(self._coming(row, follows)),
+            hold=jnp.where(follows, LATENT_STEPS, jax.random.randint(keys[3], zero.shape, 30, 121)),
+            age=zero,
+            follows=follows,
+        )
+
+    def _coming(self, row: jax.Array, follows: jax.Array) -> jax.Array:
+        return jnp.where(follows, self._reference.ahead(row, LATENT_STEPS), row)
+
+    def _start(self, key: PRNGKey) -> Class:
+        warm = self._settings.warm_start
+        return self._fresh(key, jnp.arange(warm.num_worlds) < round(warm.follow_share * warm.num_worlds))
+
+    def _round(self, key: PRNGKey, params: Params, room: Class, teacher_share: jax.Array) -> tuple[Class, Lesson]:
+        warm, env = self._settings.warm_start, self._env
+        key_drive, key_steps = jax.random.split(key)
+        teacher_drives = jax.random.bernoulli(key_drive, teacher_share, room.follows.shape)[:, None]
+
+        def control_step(room: Class, key: PRNGKey) -> tuple[Class, Lesson]:
+            keys = jax.random.split(key, 5)
+            norm_obs = self._normalizer(observations.observe(room.humanoid.bodies))
+            label = self.teach(room)
+            own = self._actor.apply(params, norm_obs, room.latent)
+            action = jnp.where(teacher_drives, label, own) + warm.noise * jax.random.normal(keys[0], label.shape)
+            after = env.advance(room.humanoid, action)
+            after = select(env.is_broken(after), room.humanoid, after)
+            over = room.follows & (room.row >= self._reference.last[room.row])
+            row = jnp.where(room.follows, self._reference.ahead(room.row, 1), room.row)
+            moved = room.replace(humanoid=after, row=row, hold=room.hold - 1, age=room.age + 1)
+            lost = room.follows & (
+                tracking_error(after.bodies, self._target(moved)) > self._settings.start.max_tracking_error
+            )
+            failed = lost | (~room.follows & env.has_fallen(after.bodies))
+            ended = failed | over | (moved.age >= self._settings.start.episode_steps)
+            moved = select(ended, self._fresh(keys[1], room.follows), self._renew(keys[2], moved))
+            return moved, Lesson(norm_obs=norm_obs, latent=room.latent, action=label, ended=failed)
+
+        return jax.lax.scan(control_step, room, jax.random.split(key_steps, warm.horizon))
+
+    def _renew(self, key: PRNGKey, room: Class) -> Class:
+        """The coming window's latent where a motion is followed, another pose where one was held long enough."""
+        key_row, key_hold = jax.random.split(key)
+        due = room.hold <= 0
+        row = jnp.where(due & ~room.follows, self._draw(key_row, room.follows), room.row)
+        hold = jnp.where(room.follows, LATENT_STEPS, jax.random.randint(key_hold, row.shape, 30, 121))
+        latent = self._latents(self._coming(row, room.follows))
+        return room.replace(
+            row=row, latent=jnp.where(due[:, None], latent, room.latent), hold=jnp.where(due, hold, room.hold)
+        )
+
+    def _study(self, key: PRNGKey, params: Params, opt, lessons: Lesson):
+        return _study(self._actor, self._optimizer, self._settings.warm_start, self._env, key, params, opt, lessons)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))
+def _study(actor: Actor, optimizer, warm, env: HumanoidEnv, key: PRNGKey, params: Params, opt, lessons: Lesson):
+    """Regress the teacher's PD targets over the remembered lessons `[R, T, W]`."""
+    flat = jax.tree.map(lambda x: x.reshape(-1, *x.shape[3:]), lessons)
+    scale = jnp.asarray(env.character.action_scale)
+
+    def loss(p, rows):
+        error = (actor.apply(p, flat.norm_obs[rows], flat.latent[rows]) - flat.action[rows]) * scale
+        return jnp.mean(error**2)
+
+    def one(carry, key):
+        params, opt = carry
+        rows = jax.random.randint(key, (warm.batch,), 0, flat.ended.size)
+        value, grads = jax.value_and_grad(loss)(params, rows)
+        step, opt = optimizer.update(grads, opt, params)
+        return (optax.apply_updates(params, step), opt), value
+
+    (params, opt), values = jax.lax.scan(one, (params, opt), jax.random.split(key, warm.steps))
+    return params, opt, {"clone_rmse_rad": jnp.sqrt(values.mean())}
+
+
+def still_rows(character: Character, reference: Reference) -> np.ndarray:
+    """Frames at rest on both feet: joints slower than 0.4 rad/s (rms), pelvis above 0.55 m; else frame 0."""
+    bodies = jax.jit(lambda: forward_kinematics(character, reference.qpos, reference.qvel))()
+    feet = np.asarray(bodies.pos[:, character.feet, 2])
+    slow = np.sqrt(np.mean(np.asarray(reference.qvel[:, 6:]) ** 2, axis=-1)) < 0.4
+    still = slow & (np.linalg.norm(reference.qvel[:, :3], axis=-1) < 0.15)
+    rows = np.flatnonzero(still & (feet.max(axis=-1) < 0.1) & (np.asarray(reference.qpos[:, 2]) > 0.55))
+    return rows if rows.size else np.zeros(1, int)
