@@ -35,7 +35,7 @@ def get_config(variant: str = "") -> ConfigDict:
             fall_share=0.05,
             num_fall_states=256,
             recovery_share=0.1,
-            recovery_steps=60,
+            recovery_steps=80,
             max_tracking_error=0.35,
         )
     )
@@ -85,16 +85,17 @@ def get_config(variant: str = "") -> ConfigDict:
             encoder_steps=1000,
             encoder_batch=1024,
             encoder_lr=1e-3,
-            rounds=100,
+            rounds=120,
             num_worlds=512,
             horizon=30,
-            memory=8,
-            steps=60,
+            memory=12,
+            steps=80,
             batch=2048,
-            lr=5e-4,
-            noise=0.05,
-            follow_share=0.5,
+            lr=1e-3,
+            noise=0.03,
+            follow_share=0.4,
             teacher_decay=0.9,
+            balance_weight=10.0,
             # Rows: ankles, hips, waist, in the sagittal and then the frontal plane; columns: see `balance.posture`.
             balance_gains=(
                 (1.31, 0.5, 0.75, -0.03),

@@ -17,6 +17,7 @@ from anyskill_brax.envs import observations
 
 SAGITTAL = (("right_ankle_y", "left_ankle_y"), ("right_hip_y", "left_hip_y"), ("abdomen_y",))
 FRONTAL = (("right_ankle_x", "left_ankle_x"), ("right_hip_x", "left_hip_x"), ("abdomen_x",))
+LEG = ("hip", "knee", "ankle")
 GAINS_SHAPE = (2, 3, 4)
 """Plane (sagittal, frontal), joint group (ankles, hips, waist), deviation (as `posture` orders them)."""
 
@@ -57,3 +58,8 @@ def _groups(character: Character) -> np.ndarray:
             for name in names:
                 groups[plane, group, character.joint_names.index(name)] = 1.0
     return groups
+
+
+def balancing_joints(character: Character) -> np.ndarray:
+    """Hinges that carry the body's weight, `[J]` bool: waist and legs."""
+    return np.array([name.split("_")[0] == "abdomen" or name.split("_")[1] in LEG for name in character.joint_names])

@@ -21,7 +21,7 @@ from anyskill_brax.character.kinematics import BodyState, forward_kinematics
 from anyskill_brax.envs import observations
 from anyskill_brax.envs.humanoid_env import HumanoidEnv, HumanoidState
 from anyskill_brax.low_level import losses
-from anyskill_brax.low_level.balance import correction
+from anyskill_brax.low_level.balance import balancing_joints, correction
 from anyskill_brax.low_level.reference import Reference, tracking_error
 from anyskill_brax.low_level.settings import LowLevelSettings
 from anyskill_brax.low_level.train import Networks, reference_normalizers
@@ -239,30 +239,44 @@ class Pupil:
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))
 def _study(actor: Actor, optimizer, warm, env: HumanoidEnv, key: PRNGKey, params: Params, opt, lessons: Lesson):
-    """Regress the teacher's PD targets over the remembered lessons `[R, T, W]`."""
+    """Regress the teacher's PD targets over the remembered lessons `[R, T, W]`, joints that balance counting more."""
     flat = jax.tree.map(lambda x: x.reshape(-1, *x.shape[3:]), lessons)
     scale = jnp.asarray(env.character.action_scale)
+    importance = jnp.where(jnp.asarray(balancing_joints(env.character)), warm.balance_weight, 1.0)
 
     def loss(p, rows):
         error = (actor.apply(p, flat.norm_obs[rows], flat.latent[rows]) - flat.action[rows]) * scale
-        return jnp.mean(error**2)
+        return jnp.mean(importance * error**2), jnp.mean(error**2)
 
     def one(carry, key):
         params, opt = carry
         rows = jax.random.randint(key, (warm.batch,), 0, flat.ended.size)
-        value, grads = jax.value_and_grad(loss)(params, rows)
+        grads, square = jax.grad(loss, has_aux=True)(params, rows)
         step, opt = optimizer.update(grads, opt, params)
-        return (optax.apply_updates(params, step), opt), value
+        return (optax.apply_updates(params, step), opt), square
 
-    (params, opt), values = jax.lax.scan(one, (params, opt), jax.random.split(key, warm.steps))
-    return params, opt, {"clone_rmse_rad": jnp.sqrt(values.mean())}
+    (params, opt), squares = jax.lax.scan(one, (params, opt), jax.random.split(key, warm.steps))
+    return params, opt, {"clone_rmse_rad": jnp.sqrt(squares.mean())}
 
 
 def still_rows(character: Character, reference: Reference) -> np.ndarray:
-    """Frames at rest on both feet: joints slower than 0.4 rad/s (rms), pelvis above 0.55 m; else frame 0."""
-    bodies = jax.jit(lambda: forward_kinematics(character, reference.qpos, reference.qvel))()
-    feet = np.asarray(bodies.pos[:, character.feet, 2])
-    slow = np.sqrt(np.mean(np.asarray(reference.qvel[:, 6:]) ** 2, axis=-1)) < 0.4
-    still = slow & (np.linalg.norm(reference.qvel[:, :3], axis=-1) < 0.15)
-    rows = np.flatnonzero(still & (feet.max(axis=-1) < 0.1) & (np.asarray(reference.qpos[:, 2]) > 0.55))
-    return rows if rows.size else np.zeros(1, int)
+    """Frames at rest on both feet, the feet about where standing has them: reachable without a step. Else frame 0.
+
+    At rest: joints slower than 0.4 rad/s (rms), pelvis slower than 0.15 m/s and above 0.55 m.
+    """
+
+    @jax.jit
+    def feet_of(qpos, qvel):
+        bodies = forward_kinematics(character, qpos, qvel)
+        height = bodies.pos[..., character.feet, 2].max(axis=-1)
+        local = observations.local_positions(bodies)[..., character.feet, :2]
+        return height, local - local.mean(axis=-2, keepdims=True)
+
+    height, spread = map(np.asarray, feet_of(reference.qpos, reference.qvel))
+    _, standing = feet_of(jnp.asarray(character.default_qpos), jnp.zeros(34))
+    qpos, qvel = np.asarray(reference.qpos), np.asarray(reference.qvel)
+    still = np.sqrt(np.mean(qvel[:, 6:] ** 2, axis=-1)) < 0.4
+    still &= np.linalg.norm(qvel[:, :3], axis=-1) < 0.15
+    still &= (height < 0.1) & (qpos[:, 2] > 0.55)
+    still &= np.abs(spread - np.asarray(standing)).max(axis=(-2, -1)) < 0.08
+    return np.flatnonzero(still) if still.any() else np.zeros(1, int)
