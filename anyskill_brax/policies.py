@@ -51,12 +51,14 @@ class StyleJudge:
 
     def style_reward(self, disc_obs: jax.Array) -> jax.Array:
         """r_D = -2 log max(1 - sigma(D(x)), 1e-4) of windows `[..., N * 125]` (ASE eq. 11, as released: scale 2)."""
-        logit = Discriminator(self.disc_widths).apply(self.disc_params, self.normalizer(disc_obs))
+        disc: Any = Discriminator(self.disc_widths)
+        logit = disc.apply(self.disc_params, self.normalizer(disc_obs))
         return style_reward_from_logit(logit)
 
     def encode(self, disc_obs: jax.Array) -> jax.Array:
         """Windows -> latents `[..., L]`, unit."""
-        return Encoder(self.latent_dim, self.encoder_widths).apply(self.encoder_params, self.normalizer(disc_obs))
+        encoder: Any = Encoder(self.latent_dim, self.encoder_widths)
+        return encoder.apply(self.encoder_params, self.normalizer(disc_obs))
 
     def config(self) -> dict[str, Any]:
         return {
@@ -115,7 +117,7 @@ class LowLevelController:
 
     def act(self, obs: jax.Array, latent: jax.Array) -> jax.Array:
         """Mean action `[..., 28]` for `obs [..., 223]` and unit `latent [..., L]`."""
-        actor = Actor(self.action_dim, self.widths, self.style_widths)
+        actor: Any = Actor(self.action_dim, self.widths, self.style_widths)
         return actor.apply(self.params, self.normalizer(obs), latent)
 
     def __repr__(self) -> str:
@@ -181,7 +183,7 @@ class HighLevelPolicy:
 
     def act(self, state: PolicyState, obs: jax.Array) -> tuple[jax.Array, PolicyState]:
         """z = a / |a|, a = tanh(net(obs)): the mean action."""
-        head = LatentHead(self.latent_dim, self.widths)
+        head: Any = LatentHead(self.latent_dim, self.widths)
         return unit(head.apply(self.params, self.normalizer(obs), jnp.zeros((*obs.shape[:-1], 0)))), state
 
     def config(self) -> dict[str, Any]:
@@ -227,7 +229,7 @@ class MultiSkillPolicy:
 
     def latent(self, obs: jax.Array, text_embedding: jax.Array) -> jax.Array:
         """`obs [..., 223]`, `text_embedding [..., D]` -> unit `[..., L]`."""
-        head = LatentHead(self.latent_dim, self.widths)
+        head: Any = LatentHead(self.latent_dim, self.widths)
         return unit(head.apply(self.params, self.normalizer(obs), text_embedding))
 
     def for_text(self, text_embedding: jax.Array) -> "ConditionedPolicy":

@@ -5,6 +5,7 @@ import ast
 import difflib
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 from ml_collections import ConfigDict
 
@@ -53,7 +54,7 @@ def _apply(config: ConfigDict, override: str) -> None:
     except (ValueError, SyntaxError):
         value = text
     *parents, leaf = key.split(".")
-    section = config
+    section: Any = config
     for parent in parents:
         section = section[parent]
     old = section[leaf]

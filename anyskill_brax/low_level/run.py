@@ -54,7 +54,7 @@ class _Setup:
     reference: Reference
 
     @classmethod
-    def create(cls, config: ConfigDict | Mapping[str, Any]) -> "_Setup":
+    def create(cls, config: Any) -> "_Setup":
         settings = LowLevelSettings.from_config(config)
         character = load_character()
         library = load_library(character, config)
@@ -85,7 +85,7 @@ class _Setup:
         )
 
 
-def load_library(character: Character, config: ConfigDict | Mapping[str, Any]) -> MotionLibrary:
+def load_library(character: Character, config: Any) -> MotionLibrary:
     """The motions a config names, weighted: each source has its share, each category its factor."""
     motions: list[Motion] = []
     if len(config["motions"]) != len(config["motion_shares"]):

@@ -70,9 +70,10 @@ def make_train(
 ) -> tuple[Callable[[PRNGKey, Networks | None], TrainState], Callable[[TrainState], tuple[TrainState, Metrics]]]:
     """`(init, update)`, both pure. `init(key, params)` starts from given networks (a warm start) or fresh ones."""
     nets, learner, rewards = settings.networks, settings.learner, settings.reward
-    actor = Actor(env.character.action_dim, nets.actor, nets.style)
-    critic, disc = Critic(nets.critic), Discriminator(nets.discriminator)
-    encoder = Encoder(nets.latent_dim, nets.encoder)
+    actor: Any = Actor(env.character.action_dim, nets.actor, nets.style)
+    critic: Any = Critic(nets.critic)
+    disc: Any = Discriminator(nets.discriminator)
+    encoder: Any = Encoder(nets.latent_dim, nets.encoder)
     optimizers = make_optimizers(settings)
     batch_size = learner.num_worlds * learner.horizon
     num_minibatches = max(1, batch_size // learner.minibatch)
@@ -139,7 +140,7 @@ def make_train(
                 action=action,
                 log_prob=ppo.log_prob(action, mean, learner.sigma),
                 window=after.window.reshape(after.window.shape[0], -1),
-                tracking=sum(weight * terms[name] for name, weight in TRACKING_WEIGHTS.items()),
+                tracking=jnp.asarray(sum(weight * terms[name] for name, weight in TRACKING_WEIGHTS.items())),
                 follows=world.follows,
                 free=world.free,
                 terminated=outcome.terminated,
@@ -277,7 +278,7 @@ def make_train(
         after, steps = rollout(state, key_rollout)
         terms = reward_terms(state, steps)
         state = state.replace(worlds=after, key=key)
-        state, policy_metrics = learn_policy(state, steps, sum(terms.values()), key_policy)
+        state, policy_metrics = learn_policy(state, steps, jnp.asarray(sum(terms.values())), key_policy)
         state, style_metrics = learn_style(state, steps, key_style)
         state = state.replace(obs_normalizer=state.obs_normalizer.update(steps.obs), updates=state.updates + 1)
         return state, policy_metrics | style_metrics | rollout_metrics(steps, terms, env)

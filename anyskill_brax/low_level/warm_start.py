@@ -9,6 +9,7 @@ coming windows; the others hold the latent of a still pose and reach it from whe
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -45,7 +46,7 @@ def fit(
     if settings.warm_start.encoder_steps:
         params = params.replace(encoder=fit_encoder(key_encoder, settings, reference, windows, params.encoder, report))
     if settings.warm_start.rounds:
-        encoder = Encoder(settings.networks.latent_dim, settings.networks.encoder)
+        encoder: Any = Encoder(settings.networks.latent_dim, settings.networks.encoder)
 
         def latents(rows: jax.Array) -> jax.Array:
             return encoder.apply(params.encoder, windows(rows))
@@ -65,7 +66,7 @@ def fit_encoder(
 ) -> Params:
     """Neighbouring windows of a clip close on the sphere, different ones spread."""
     warm = settings.warm_start
-    encoder = Encoder(settings.networks.latent_dim, settings.networks.encoder)
+    encoder: Any = Encoder(settings.networks.latent_dim, settings.networks.encoder)
     optimizer = optax.adam(optax.cosine_decay_schedule(warm.encoder_lr, warm.encoder_steps))
 
     def loss(p, key):
@@ -120,7 +121,7 @@ class Pupil:
     def __init__(self, settings: LowLevelSettings, env: HumanoidEnv, reference: Reference, latents, obs_normalizer):
         self._settings, self._env, self._reference = settings, env, reference
         self._latents, self._normalizer = latents, obs_normalizer
-        self._actor = Actor(env.character.action_dim, settings.networks.actor, settings.networks.style)
+        self._actor: Any = Actor(env.character.action_dim, settings.networks.actor, settings.networks.style)
         self._still = jnp.asarray(still_rows(env.character, reference))
         warm = settings.warm_start
         self._gains = jnp.asarray(warm.balance_gains, jnp.float32).reshape(2, 3, 4)
@@ -238,7 +239,7 @@ class Pupil:
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))
-def _study(actor: Actor, optimizer, warm, env: HumanoidEnv, key: PRNGKey, params: Params, opt, lessons: Lesson):
+def _study(actor: Any, optimizer, warm, env: HumanoidEnv, key: PRNGKey, params: Any, opt, lessons: Lesson):
     """Regress the teacher's PD targets over the remembered lessons `[R, T, W]`, joints that balance counting more."""
     flat = jax.tree.map(lambda x: x.reshape(-1, *x.shape[3:]), lessons)
     scale = jnp.asarray(env.character.action_scale)
