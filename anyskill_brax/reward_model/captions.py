@@ -1,7 +1,8 @@
 """Captions: one to three phrases joined into a sentence, and how much each pose deserves it.
 
 A caption is stored as its text and the attributes that it names, `[3, 2]`: up to three phrases, each with up to two
-readings. A pose deserves it as much as its weakest phrase, and a phrase as much as its best reading.
+readings. A phrase is deserved as much as its best reading; a caption half as much as its weakest phrase and half as
+its mean phrase, so that a pose which does one thing of two is already nearer than one which does neither.
 """
 
 import re
@@ -73,9 +74,11 @@ class Captions:
 
 
 def caption_degrees(degrees: jax.Array, attributes: jax.Array) -> jax.Array:
-    """`degrees [B, A]`, `attributes [C, 3, 2]` -> `[B, C]`: min over phrases of max over readings."""
+    """`degrees [B, A]`, `attributes [C, 3, 2]` -> `[B, C]`: (min + mean) / 2 over phrases of max over readings."""
     padded = jnp.concatenate([degrees, jnp.ones_like(degrees[:, :1])], axis=1)
-    return padded[:, attributes].max(axis=-1).min(axis=-1)
+    phrase = padded[:, attributes].max(axis=-1)
+    missing = ((1.0 - phrase).sum(axis=-1)) / (attributes[..., 0] < degrees.shape[1]).sum(axis=-1)
+    return 0.5 * (phrase.min(axis=-1) + 1.0 - missing)
 
 
 def _readings(names: Sequence[str], column: Mapping[str, int], absent: int) -> list[list[int]]:

@@ -64,9 +64,9 @@ def phrase_scores(
 ) -> dict[str, float]:
     """Retrieval of `features [N, D]`, which show `shown [N, A]` bool, by phrases with their meanings.
 
-    auc and precision of the ten best poses, means over phrases with at least ten poses for and against; sides: of poses that
-    show a one-sided phrase and not its mirror image, the share nearer to the phrase than to its mirror; opposites:
-    the same for a phrase against one of the opposite attribute.
+    auc and precision of the ten best poses, means over phrases with at least ten poses for and against; sides: of
+    poses that show a one-sided phrase, the share nearer to it than to its mirror image; opposites: the same for a
+    phrase against one of the opposite attribute.
     """
     texts = list(phrases)
     text_features = dict(zip(texts, model.embed_text(texts)))
@@ -176,7 +176,7 @@ def optimise_poses(
 def optimisation_check(character: Character, model: BuiltinPose) -> dict[str, Any]:
     """Which of `SENTENCES` an optimised pose satisfies by geometry, with the degree of its weakest attribute."""
     texts, names = list(SENTENCES), attribute_names(character)
-    qpos = optimise_poses(character, model, texts, updates=300, learning_rate=0.03, stiffness=0.004)
+    qpos = optimise_poses(character, model, texts, updates=400, learning_rate=0.03, stiffness=0.001)
     shown = degrees(character, forward_kinematics(character, jnp.asarray(qpos), jnp.zeros((len(texts), 34))))
     degree = {text: float(min(shown[i, names.index(name)] for name in SENTENCES[text])) for i, text in enumerate(texts)}
     return {"passed": sum(d > 0.5 for d in degree.values()), "sentences": len(texts), "degree": degree}
