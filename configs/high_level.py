@@ -20,7 +20,7 @@ def get_config(variant: str = "") -> ConfigDict:
     config.num_views = 1  # cameras, when the reward model reads images
     config.checkpoint_seconds = 60.0
 
-    config.rollout = ConfigDict(dict(num_envs=64, horizon=10, episode_length=10, instruction_axis="map"))
+    config.rollout = ConfigDict(dict(num_envs=64, horizon=10, episode_length=24, instruction_axis="map"))
     config.reward = ConfigDict(
         dict(
             clip=1.0,
@@ -67,7 +67,7 @@ def get_config(variant: str = "") -> ConfigDict:
         config.learner.update(dict(actor=(16,), critic=(16,), epochs=2, minibatches=2))
     elif variant == "anyskill":
         config.updates = 500
-        config.rollout.update(dict(num_envs=1024, horizon=4, instruction_axis="vmap"))
+        config.rollout.update(dict(num_envs=1024, horizon=4, episode_length=10, instruction_axis="vmap"))
         config.probe.init_from_probe = False
         config.learner.update(dict(actor=(1024, 512), critic=(1024, 512), actor_lr=2e-5, critic_lr=1e-4, discount=0.99))
     elif variant:

@@ -106,7 +106,8 @@ def train(
             folder.save(0, state)
             folder.log(0, _describe(findings, low_level, instructions, settings.probe.num_motion))
         else:
-            state = jax.tree.map(jnp.asarray, restored[1])
+            # Through numpy: what orbax restores is bound to a device, which would make another program of the update.
+            state = jax.tree.map(lambda x: jnp.asarray(np.asarray(x)), restored[1])
         state = _run(
             state,
             functools.partial(update, frozen),
