@@ -80,6 +80,7 @@ def get_config(variant: str = "") -> ConfigDict:
             max_grad_norm=1.0,
         )
     )
+    config.warm_start_always = False  # also when continuing with --init-from
     config.warm_start = ConfigDict(
         dict(
             encoder_steps=1000,
@@ -94,6 +95,7 @@ def get_config(variant: str = "") -> ConfigDict:
             lr=1e-3,
             noise=0.03,
             follow_share=0.4,
+            hold=(45, 150),  # control steps a still pose is held
             teacher_decay=0.9,
             balance_weight=10.0,
             # Rows: ankles, hips, waist, in the sagittal and then the frontal plane; columns: see `balance.posture`.

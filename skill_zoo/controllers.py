@@ -2,20 +2,23 @@
 
 import io
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from anyskill_brax.character.humanoid import load_character
 from anyskill_brax.envs.humanoid_env import HumanoidEnv
 from anyskill_brax.evaluate import survival
 from anyskill_brax.low_level.run import TrainedController
+from anyskill_brax.low_level.run import load as load_run
 from anyskill_brax.networks import sample_latents
+from skill_zoo.codecs import tensors_from_bytes, tensors_to_bytes
 from skill_zoo.ids import SkillId
 from skill_zoo.search import Folder
-from skill_zoo.tensors import tensors_to_bytes
-from skill_zoo.zoo import save
+from skill_zoo.zoo import read_file, save
 
 CURVES = (
     ("seconds_to_fail_following", "s until a followed motion is lost"),
@@ -65,6 +68,13 @@ def publish_controller(
             "card.md": write_card(trained, name, metrics, licences, note).encode(),
         },
     )
+
+
+def read_training(source: str) -> dict[str, np.ndarray]:
+    """What training continues from: a published controller's second file, or a run's newest checkpoint."""
+    if (Path(source) / "config.json").is_file():
+        return load_run(source).tensors
+    return tensors_from_bytes(read_file(source, "training.safetensors"))
 
 
 def draw_curves(rows: Sequence[Mapping[str, Any]]) -> bytes:

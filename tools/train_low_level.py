@@ -10,7 +10,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     add_config_arguments(parser, "configs/low_level.py")
     parser.add_argument("--workdir", required=True, help="the run's folder; the same command resumes")
-    parser.add_argument("--init-from", help="continue from a published controller, e.g. humanoid/low-level-v1")
+    parser.add_argument("--init-from", help="continue from a zoo id (humanoid/low-level-v1) or a run's folder")
     options = parser.parse_args()
     config = load_config(options)
 
@@ -18,10 +18,9 @@ def main() -> None:
 
     init_from = None
     if options.init_from:
-        from skill_zoo.codecs import tensors_from_bytes
-        from skill_zoo.zoo import read_file
+        from skill_zoo.controllers import read_training
 
-        init_from = tensors_from_bytes(read_file(options.init_from, "training.safetensors"))
+        init_from = read_training(options.init_from)
     trained = run.train(config, options.workdir, init_from, report=lambda line: print(line, flush=True))
     print(f"{trained.controller}\npublish it with: tools/publish_low_level.py --workdir {options.workdir} --zoo ZOO")
 

@@ -105,7 +105,8 @@ def train(
 ) -> TrainedController:
     """Train (or resume) until `config.total_samples`; checkpoints, curves and the exact state live in `workdir`.
 
-    `init_from`: tensors of `training_tensors`, to continue from a published controller's networks.
+    `init_from`: tensors of `training_tensors`, to continue from a published controller's networks; the warm start is
+    then skipped unless the config's `warm_start_always` asks for it.
     Raises SystemExit(128 + signal) after saving when the process is asked to stop.
     """
     setup = _Setup.create(config)
@@ -113,7 +114,7 @@ def train(
     folder = Workdir(workdir, config.to_dict())
     init, update = trainer.make_train(settings, setup.env, setup.reference)
     update = jax.jit(update, donate_argnums=0)
-    key_init, key_warm, key_net = jax.random.split(jax.random.key_data(jax.random.key(settings.seed)), 3)
+    key_init, key_warm = jax.random.split(jax.random.key_data(jax.random.key(settings.seed)))
 
     done = 0
     found = folder.restore(jax.eval_shape(init, key_init, None))
@@ -121,14 +122,14 @@ def train(
     if found is not None:
         done = found[0]
         report(f"resumed at update {done}")
-    elif init_from is not None:
-        params, normalizer = read_training_tensors(init_from, state.params)
-        state = state.replace(params=params, obs_normalizer=normalizer)
     else:
-        params = trainer.init_params(key_net, settings, setup.env)
-        params = warm_start.fit(
-            key_warm, settings, setup.env, setup.reference, params, lambda *a: report(_warm_line(*a))
-        )
+        params = state.params
+        if init_from is not None:
+            params, normalizer = read_training_tensors(init_from, params)
+            state = state.replace(obs_normalizer=normalizer)
+        if init_from is None or config.warm_start_always:
+            log = lambda *line: report(_warm_line(*line))  # noqa: E731
+            params = warm_start.fit(key_warm, settings, setup.env, setup.reference, params, log)
         state = state.replace(params=params)
 
     total = max(1, int(config.total_samples) // setup.batch)

@@ -84,6 +84,7 @@ class WarmStartSettings:
     lr: float
     noise: float  # on driving actions
     follow_share: float  # of the worlds; the others hold still poses
+    hold: tuple[int, int]  # control steps a still pose is held, at least and at most
     teacher_decay: float  # the teacher drives this share ** round of the worlds
     balance_weight: float  # of legs and waist in the regression, arms and neck count 1
     balance_gains: tuple[tuple[float, ...], ...]  # [2 planes x 3 joint groups, 4 deviations], see `balance`

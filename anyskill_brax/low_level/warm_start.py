@@ -185,7 +185,9 @@ class Pupil:
             humanoid=self._env.place(self._reference.qpos[begin], qvel),
             row=row,
             latent=self._latents(self._coming(row, follows)),
-            hold=jnp.where(follows, LATENT_STEPS, jax.random.randint(keys[3], zero.shape, 30, 121)),
+            hold=jnp.where(
+                follows, LATENT_STEPS, jax.random.randint(keys[3], zero.shape, *self._settings.warm_start.hold)
+            ),
             age=zero,
             follows=follows,
         )
@@ -228,7 +230,9 @@ class Pupil:
         key_row, key_hold = jax.random.split(key)
         due = room.hold <= 0
         row = jnp.where(due & ~room.follows, self._draw(key_row, room.follows), room.row)
-        hold = jnp.where(room.follows, LATENT_STEPS, jax.random.randint(key_hold, row.shape, 30, 121))
+        hold = jnp.where(
+            room.follows, LATENT_STEPS, jax.random.randint(key_hold, row.shape, *self._settings.warm_start.hold)
+        )
         latent = self._latents(self._coming(row, room.follows))
         return room.replace(
             row=row, latent=jnp.where(due[:, None], latent, room.latent), hold=jnp.where(due, hold, room.hold)
