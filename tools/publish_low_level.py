@@ -31,7 +31,7 @@ def main() -> None:
     zoo = skill_zoo.PACKAGED if options.zoo == "packaged" else Path(options.zoo)
     skill_id = publish_controller(trained, zoo, options.name, licences, options.note)
     print(f"published {skill_id} after {trained.samples / 1e6:.2f} M samples")
-    for name, value in skill_zoo.describe(skill_id).metrics.items():
+    for name, value in skill_zoo.describe(skill_id, zoo).metrics.items():
         print(f"  {name}: {value}")
 
 
