@@ -29,6 +29,7 @@ from anyskill_brax.types import UserError
 from anyskill_brax.workdir import Workdir
 
 Report = Callable[[str], None]
+NORMALIZERS = ("obs_normalizer", "disc_normalizer")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,11 +126,12 @@ def train(
     else:
         params = state.params
         if init_from is not None:
-            params, normalizer = read_training_tensors(init_from, params)
-            state = state.replace(obs_normalizer=normalizer)
+            params, obs_normalizer, disc_normalizer = read_training_tensors(init_from, params)
+            state = state.replace(obs_normalizer=obs_normalizer, disc_normalizer=disc_normalizer)
         if init_from is None or config.warm_start_always:
             log = lambda *line: report(_warm_line(*line))  # noqa: E731
-            params = warm_start.fit(key_warm, settings, setup.env, setup.reference, params, log)
+            normalizers = (state.obs_normalizer, state.disc_normalizer)
+            params = warm_start.fit(key_warm, settings, setup.env, setup.reference, params, *normalizers, log)
         state = state.replace(params=params)
 
     total = max(1, int(config.total_samples) // setup.batch)
@@ -241,18 +243,24 @@ def latent_rows(library: MotionLibrary, per_motion: int = 4) -> tuple[tuple[str,
 
 
 def training_tensors(state: trainer.TrainState) -> dict[str, np.ndarray]:
-    """What continues training elsewhere: all four networks and the observation normaliser."""
-    p, n = state.params, state.obs_normalizer
+    """What continues training elsewhere: all four networks and both normalisers, without which they mean nothing."""
+    p = state.params
     tree = {"actor": p.actor, "critic": p.critic, "disc": p.disc, "encoder": p.encoder}
-    return flatten_tensors(tree | {"normalizer": {"mean": n.mean, "var": n.var, "count": n.count}})
+    for name in NORMALIZERS:
+        n = getattr(state, name)
+        tree[name] = {"mean": n.mean, "var": n.var, "count": n.count}
+    return flatten_tensors(tree)
 
 
 def read_training_tensors(
     tensors: Mapping[str, np.ndarray], like: trainer.Networks
-) -> tuple[trainer.Networks, Normalizer]:
+) -> tuple[trainer.Networks, Normalizer, Normalizer]:
     """The inverse of `training_tensors`; shapes must be those of `like`."""
     tree = unflatten_tensors(tensors)
-    normalizer = Normalizer(**tree.pop("normalizer"))
+    missing = [name for name in ("actor", "critic", "disc", "encoder", *NORMALIZERS) if name not in tree]
+    if missing:
+        raise UserError(f"the tensors to continue from lack {', '.join(missing)}; they hold {', '.join(sorted(tree))}")
+    obs_normalizer, disc_normalizer = (Normalizer(**tree.pop(name)) for name in NORMALIZERS)
     params = trainer.Networks(**tree)
     ours, theirs = (jax.tree.map(jnp.shape, t) for t in (like, params))
     if ours != theirs:
@@ -260,4 +268,4 @@ def read_training_tensors(
             "the published networks have other sizes than the config asks for; use the config that the artifact was "
             "trained with (its manifest holds it)"
         )
-    return params, normalizer
+    return params, obs_normalizer, disc_normalizer

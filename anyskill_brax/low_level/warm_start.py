@@ -25,20 +25,29 @@ from anyskill_brax.low_level import losses
 from anyskill_brax.low_level.balance import balancing_joints, correction
 from anyskill_brax.low_level.reference import Reference, tracking_error
 from anyskill_brax.low_level.settings import LowLevelSettings
-from anyskill_brax.low_level.train import Networks, reference_normalizers
+from anyskill_brax.low_level.train import Networks
 from anyskill_brax.low_level.worlds import select
-from anyskill_brax.networks import Actor, Encoder
+from anyskill_brax.networks import Actor, Encoder, Normalizer
 from anyskill_brax.types import Metrics, Params, PRNGKey
 
 Log = Callable[[str, int, Metrics], None]
 
 
 def fit(
-    key: PRNGKey, settings: LowLevelSettings, env: HumanoidEnv, reference: Reference, params: Networks, report: Log
+    key: PRNGKey,
+    settings: LowLevelSettings,
+    env: HumanoidEnv,
+    reference: Reference,
+    params: Networks,
+    obs_normalizer: Normalizer,
+    disc_normalizer: Normalizer,
+    report: Log,
 ) -> Networks:
-    """Encoder by alignment + uniformity, then actor by DAgger; critic and discriminator stay as they are."""
-    key_norm, key_encoder, key_actor = jax.random.split(key, 3)
-    obs_normalizer, disc_normalizer = reference_normalizers(key_norm, env, reference, settings.networks.num_frames)
+    """Encoder by alignment + uniformity, then actor by DAgger; critic and discriminator stay as they are.
+
+    The normalisers must be those that training goes on with: networks are fitted to what they will see.
+    """
+    key_encoder, key_actor = jax.random.split(key)
 
     def windows(rows: jax.Array) -> jax.Array:
         return disc_normalizer(reference.window(rows, settings.networks.num_frames).reshape(*rows.shape, -1))

@@ -95,7 +95,7 @@ def test_training_continues_from_published_tensors(setup, straight, motions, tmp
     name = "actor/params/trunk/layer_0/kernel"
     moved = np.abs(again.tensors[name] - straight.tensors[name]).max()
     assert 0.0 < moved < 0.01, "one update away from where the published networks were"
-    like, _ = run.read_training_tensors(
+    like, *_ = run.read_training_tensors(
         straight.tensors, trainer.init_params(jax.random.PRNGKey(0), setup.settings, setup.env)
     )
     with pytest.raises(UserError, match="other sizes"):
