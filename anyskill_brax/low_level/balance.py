@@ -18,8 +18,6 @@ from anyskill_brax.envs import observations
 SAGITTAL = (("right_ankle_y", "left_ankle_y"), ("right_hip_y", "left_hip_y"), ("abdomen_y",))
 FRONTAL = (("right_ankle_x", "left_ankle_x"), ("right_hip_x", "left_hip_x"), ("abdomen_x",))
 LEG = ("hip", "knee", "ankle")
-GAINS_SHAPE = (2, 3, 4)
-"""Plane (sagittal, frontal), joint group (ankles, hips, waist), deviation (as `posture` orders them)."""
 
 
 def posture(character: Character, bodies: BodyState) -> jax.Array:
