@@ -32,7 +32,7 @@ def seconds(lines: list[str], folder: Path, options: argparse.Namespace) -> floa
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--instructions", type=Path, default=ROOT / "configs/instructions/starter.txt")
+    parser.add_argument("--instructions", type=Path, default=ROOT / "configs/instructions/demo.txt")
     parser.add_argument("--config", default="configs/high_level.py:demo")
     parser.add_argument(
         "--zoo", type=Path, required=True, help="holds (or stands before a path that holds) a controller"
