@@ -65,10 +65,13 @@ class PhraseIndex:
         seen = Counter(gram for count in counts for gram in count)
         self._idf = {gram: float(np.log((1 + len(counts)) / (1 + n)) + 1.0) for gram, n in seen.items()}
         self._unseen = float(np.log(1 + len(counts)) + 1.0)
-        self._postings: dict[str, list[tuple[int, float]]] = defaultdict(list)
+        postings: dict[str, list[tuple[int, float]]] = defaultdict(list)
         for row, count in enumerate(counts):
             for gram, weight in self._weights(count).items():
-                self._postings[gram].append((row, weight))
+                postings[gram].append((row, weight))
+        self._postings = {
+            gram: (np.array([r for r, _ in p]), np.array([w for _, w in p])) for gram, p in postings.items()
+        }
 
     def _weights(self, count: Counter[str]) -> dict[str, float]:
         raw = {gram: n * self._idf.get(gram, self._unseen) for gram, n in count.items()}
@@ -79,8 +82,9 @@ class PhraseIndex:
         """Cosine of the text's tf-idf n-grams to every phrase, `[P]`."""
         out = np.zeros(len(self.phrases))
         for gram, weight in self._weights(Counter(grams(text))).items():
-            for row, other in self._postings.get(gram, ()):
-                out[row] += weight * other
+            if gram in self._postings:
+                rows, others = self._postings[gram]
+                out[rows] += weight * others
         return out
 
     def nearest(self, text: str, count: int) -> list[str]:
