@@ -18,7 +18,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
 
-demo: $(INSTALLED)  ## train two skills from two sentences, chain them and film the result
+demo: $(INSTALLED)  ## train skills from a list of sentences, chain those that passed and film the result
 	$(PY) tools/train_batch.py --instructions configs/instructions/demo.txt --config configs/high_level.py:demo \
 	  --zoo outputs/demo/zoo --workdir outputs/demo/run
 	$(PY) tools/compose_demo.py --zoo outputs/demo/zoo --out outputs/demo/demo.mp4
