@@ -184,14 +184,19 @@ class Pupil:
         return jnp.where(follows, self._reference.sample(key_any, follows.shape), still)
 
     def _fresh(self, key: PRNGKey, follows: jax.Array) -> Class:
-        """New episodes: on the reference where a motion is followed; else on one still pose, about to reach another."""
-        keys = jax.random.split(key, 4)
+        """New episodes: on the reference where a motion is followed; else on one still pose, about to reach another.
+
+        The default pose is among them: it drops a centimetre onto its feet.
+        """
+        keys = jax.random.split(key, 5)
         row, other = self._draw(keys[0], follows), self._draw(keys[1], follows)
         begin = jnp.where(follows, row, other)
         zero = jnp.zeros(follows.shape, jnp.int32)
         qvel = self._reference.qvel[begin] * follows[:, None] + 0.1 * jax.random.normal(keys[2], (follows.size, 34))
+        default = ~follows & jax.random.bernoulli(keys[4], 0.4, follows.shape)
+        qpos = jnp.where(default[:, None], self._env.character.default_qpos, self._reference.qpos[begin])
         return Class(
-            humanoid=self._env.place(self._reference.qpos[begin], qvel),
+            humanoid=self._env.place(qpos, qvel),
             row=row,
             latent=self._latents(self._coming(row, follows)),
             hold=jnp.where(
