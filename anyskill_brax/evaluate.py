@@ -29,6 +29,10 @@ SETTLE = 6
 """Latent steps at the start of an episode that are not graded: a skill may take a second to get going."""
 
 
+FALL_HEIGHT = 0.5
+"""[m] of the head: whoever crouches or kneels is above it, whoever rests on hands and knees is not."""
+
+
 @struct.dataclass
 class Episodes:
     """T latent steps of E episodes."""

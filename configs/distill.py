@@ -12,7 +12,7 @@ def get_config(variant: str = "") -> ConfigDict:
     config = ConfigDict()
     config.seed = 0
     config.backend = "native"  # physics: "native" (CPU) or "mjx"
-    config.fall_height = 0.15  # [m] of the head
+    config.fall_height = 0.5  # [m] of the head, as the skills were trained
     config.checkpoint_seconds = 60.0
 
     config.rounds = 30

@@ -16,7 +16,7 @@ def get_config(variant: str = "") -> ConfigDict:
     config.backend = "native"  # physics: "native" (CPU) or "mjx"
     config.motions = ()  # folders of .npz clips, or "builtin": reference-state starts; none = the default pose
     config.reference_start_prob = 0.5
-    config.fall_height = 0.15  # [m] of the head
+    config.fall_height = 0.5  # [m] of the head; skills that lie or crawl: --set fall_height=0.15
     config.num_views = 1  # cameras, when the reward model reads images
     config.checkpoint_seconds = 60.0
 
@@ -67,6 +67,7 @@ def get_config(variant: str = "") -> ConfigDict:
         config.learner.update(dict(actor=(16,), critic=(16,), epochs=2, minibatches=2))
     elif variant == "anyskill":
         config.updates = 500
+        config.fall_height = 0.15
         config.rollout.update(dict(num_envs=1024, horizon=4, episode_length=10, instruction_axis="vmap"))
         config.probe.init_from_probe = False
         config.learner.update(dict(actor=(1024, 512), critic=(1024, 512), actor_lr=2e-5, critic_lr=1e-4, discount=0.99))

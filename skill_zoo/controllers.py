@@ -11,7 +11,7 @@ import numpy as np
 
 from anyskill_brax.character.humanoid import load_character
 from anyskill_brax.envs.humanoid_env import HumanoidEnv
-from anyskill_brax.evaluate import survival
+from anyskill_brax.evaluate import FALL_HEIGHT, survival
 from anyskill_brax.low_level.run import TrainedController
 from anyskill_brax.low_level.run import load as load_run
 from anyskill_brax.networks import sample_latents
@@ -33,7 +33,7 @@ CURVES = (
 def measure(trained: TrainedController, episodes: int = 128, seconds: float = 10.0) -> dict[str, float]:
     """Survival of held latents from standing starts: uniform on the sphere, and those of the training motions."""
     low_level = trained.controller
-    env = HumanoidEnv(load_character(), num_frames=low_level.style.num_frames)
+    env = HumanoidEnv(load_character(), num_frames=low_level.style.num_frames, fall_height=FALL_HEIGHT)
     key_sphere, key_motion, key_a, key_b = jax.random.split(jax.random.PRNGKey(0), 4)
     sphere = sample_latents(key_sphere, (episodes,), low_level.latent_dim)
     rows = jax.random.randint(key_motion, (episodes,), 0, low_level.motion_latents.shape[0])

@@ -63,7 +63,7 @@ def test_list_names_skills_and_controllers(tool, zoo, capsys):
         (["--script", "wave", "--out", "film.avi"], "film.avi"),
         (["--script", "wave", "--fade", "-1"], "--fade -1"),
         (["--script", "wave", "--clip", "no-such-folder"], "no-such-folder"),
-        ([], "--list"),
+        ([], "one low-level controller"),
     ],
 )
 def test_bad_input_is_one_message(tool, zoo, tmp_path, monkeypatch, capsys, arguments, says):

@@ -1,11 +1,37 @@
 """What every tool does at its door: turn bad input into one clear message and exit code 2."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+
+
+class StopSignals:
+    """Long work asks it whether to save and leave: `with StopSignals() as stopped: train(..., should_stop=stopped)`.
+
+    The first SIGTERM or SIGINT is noted; a second one acts at once.
+    """
+
+    exit_code = 0  # 128 + the signal's number once one came
+
+    def __call__(self) -> bool:
+        return self.exit_code != 0
+
+    def __enter__(self) -> "StopSignals":
+        self._before = {number: signal.signal(number, self._note) for number in (signal.SIGTERM, signal.SIGINT)}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, _: object) -> None:
+        self.exit_code = 128 + number
+        self.__exit__()
+        print("stopping after this step; again to stop at once", file=sys.stderr, flush=True)
 
 
 def run(main: Callable[[], int | None]) -> None:

@@ -94,7 +94,7 @@ def main() -> None:
     low_level, character = common_controller(skills).low_level, load_character()
     parts = [for_seconds(skill.policy, phrase.seconds) for skill, phrase in zip(skills, phrases, strict=True)]
     policy = sequence(*parts, fade_seconds=args.fade)
-    env = HumanoidEnv(character, num_frames=low_level.style.num_frames)
+    env = HumanoidEnv(character, num_frames=low_level.style.num_frames, fall_height=evaluate.FALL_HEIGHT)
     steps = [part.steps for part in parts]
     episodes = evaluate.rollout_policy(env, low_level, policy, jax.random.PRNGKey(args.seed), 1, sum(steps))
     captions = [p.text for p, count in zip(phrases, steps, strict=True) for _ in range(count * LATENT_STEPS)]

@@ -5,7 +5,6 @@ prints the judge's scores side by side. The same command continues a run that wa
 """
 
 import argparse
-import signal
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -62,9 +61,6 @@ def main() -> int:
         fall_height=config["fall_height"],
     )
     workdir = options.workdir or Path("outputs/distill") / name
-    stopped: list[int] = []
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda n, _: stopped.append(n))
 
     def report(done: int, metrics: Mapping[str, np.ndarray]) -> None:
         agreement = metrics["agreement"]
@@ -77,21 +73,20 @@ def main() -> int:
         )
 
     console.print(f"{len(teachers)} teachers on {controller.id}, texts by {model.name}; run: {workdir}")
-    student = train(
-        config,
-        workdir,
-        env=env,
-        low_level=low_level,
-        teachers=teachers,
-        model=model,
-        report=report,
-        should_stop=lambda: bool(stopped),
-    )
+    with _door.StopSignals() as stopped:
+        student = train(
+            config,
+            workdir,
+            env=env,
+            low_level=low_level,
+            teachers=teachers,
+            model=model,
+            report=report,
+            should_stop=stopped,
+        )
     if student is None:
         console.print("stopped; the same command continues")
-        return 128 + stopped[0]
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_DFL)
+        return stopped.exit_code
 
     console.print(f"grading with {judge.name}")
     rows = repertoire.compare(env, low_level, teachers, student, judge, options.episodes, config["seed"])

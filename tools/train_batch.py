@@ -7,7 +7,6 @@ Exit codes: 0 done (also when no skill was good enough: the table says so), 2 ba
 """
 
 import argparse
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -56,12 +55,8 @@ def main() -> int:
         console.print(f"warning: {warning}", style="yellow", markup=False)
 
     env, views = run.make_world(settings, low_level, model)
-    stopped: list[int] = []
-    previous = {
-        number: signal.signal(number, lambda n, _: stopped.append(n)) for number in (signal.SIGTERM, signal.SIGINT)
-    }
     console.print(f"{len(instructions)} instructions on {controller.id}, rewarded by {model.name}; run: {workdir}")
-    with Progress(instructions, settings["updates"], console) as progress:
+    with Progress(instructions, settings["updates"], console) as progress, _door.StopSignals() as stopped:
         trained = run.train(
             settings,
             workdir,
@@ -71,13 +66,11 @@ def main() -> int:
             instructions=instructions,
             views=views,
             report=progress,
-            should_stop=lambda: bool(stopped),
+            should_stop=stopped,
         )
-    for number, handler in previous.items():
-        signal.signal(number, handler)
     if trained is None:
         console.print("stopped; the same command continues")
-        return 128 + stopped[0]
+        return stopped.exit_code
 
     if options.no_publish:
         return 0

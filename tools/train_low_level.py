@@ -6,7 +6,7 @@ import _door
 from _config import add_config_arguments, load_config
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     add_config_arguments(parser, "configs/low_level.py")
     parser.add_argument("--workdir", required=True, help="the run's folder; the same command resumes")
@@ -21,8 +21,12 @@ def main() -> None:
         from skill_zoo.controllers import read_training
 
         init_from = read_training(options.init_from)
-    trained = run.train(config, options.workdir, init_from, report=lambda line: print(line, flush=True))
+    with _door.StopSignals() as stopped:
+        trained = run.train(config, options.workdir, init_from, lambda line: print(line, flush=True), stopped)
+    if trained is None:
+        return stopped.exit_code
     print(f"{trained.controller}\npublish it with: tools/publish_low_level.py --workdir {options.workdir} --zoo ZOO")
+    return 0
 
 
 if __name__ == "__main__":

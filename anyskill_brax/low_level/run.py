@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import signal
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -102,13 +101,17 @@ def load_library(character: Character, config: Any) -> MotionLibrary:
 
 
 def train(
-    config: ConfigDict, workdir: str | Path, init_from: Mapping[str, np.ndarray] | None = None, report: Report = print
-) -> TrainedController:
+    config: ConfigDict,
+    workdir: str | Path,
+    init_from: Mapping[str, np.ndarray] | None = None,
+    report: Report = print,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> TrainedController | None:
     """Train (or resume) until `config.total_samples`; checkpoints, curves and the exact state live in `workdir`.
 
     `init_from`: tensors of `training_tensors`, to continue from a published controller's networks; the warm start is
     then skipped unless the config's `warm_start_always` asks for it.
-    Raises SystemExit(128 + signal) after saving when the process is asked to stop.
+    None when `should_stop` ended it early, state saved.
     """
     setup = _Setup.create(config)
     settings = setup.settings
@@ -135,9 +138,8 @@ def train(
         state = state.replace(params=params)
 
     total = max(1, int(config.total_samples) // setup.batch)
-    stop = _stop_flag()
     first, began, saved = done, time.monotonic(), time.monotonic()
-    while done < total and not stop:
+    while done < total and not should_stop():
         state, metrics = update(state)
         done += 1
         if done % config.log_every_updates == 0 or done == total:
@@ -151,9 +153,9 @@ def train(
     if done > first:
         folder.save(done, state)
     folder.close()
-    if stop:
+    if done < total:
         report(f"stopped at update {done}; the same command resumes")
-        raise SystemExit(stop[0])
+        return None
     return setup.result(state, folder, config.to_dict())
 
 
@@ -171,19 +173,6 @@ def load(workdir: str | Path) -> TrainedController:
     if found is None:
         raise UserError(f"the run in {workdir} has no checkpoint yet; the first comes at its first save interval")
     return setup.result(found[1], folder, config)
-
-
-def _stop_flag() -> list[int]:
-    """Filled with the exit code when SIGTERM or SIGINT arrives: training then saves and leaves."""
-    flag: list[int] = []
-
-    def handler(number: int, frame: object) -> None:
-        del frame
-        flag.append(128 + number)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, handler)
-    return flag
 
 
 def _warm_line(name: str, step: int, metrics: Mapping[str, Any]) -> str:

@@ -54,6 +54,9 @@ class LearnerSettings:
     epochs: int
     minibatch: int
     actor_lr: float
+    actor_rise: (
+        int  # minibatches over which actor_lr is reached (1: at once): a fresh critic must not undo a warm start
+    )
     critic_lr: float
     disc_lr: float
     encoder_lr: float
