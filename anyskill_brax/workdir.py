@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 from tensorboardX import SummaryWriter
@@ -76,7 +77,8 @@ class Workdir:
                 "start anew in another --workdir"
             ) from error
         self._cut_metrics(latest)
-        return latest, jax.tree.unflatten(structure, restored)
+        # Through numpy: what orbax restores is bound to a device, which would compile the update anew.
+        return latest, jax.tree.unflatten(structure, [jnp.asarray(np.asarray(leaf)) for leaf in restored])
 
     # -- metrics -------------------------------------------------------------------------------------------------
 

@@ -72,6 +72,9 @@ class _Builtin:
                 f"{self._character.sha256[:12]}; train one for it with tools/train_reward_model.py"
             )
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name}: {len(self._config['phrases'])} phrases, {self.dim}-d)"
+
     def config(self) -> dict[str, Any]:
         return dict(self._config)
 

@@ -179,7 +179,7 @@ class EarlyTermination:
     min_head_height: float = struct.field(pytree_node=False)  # [m], 0.15 in the paper
 
     def init(self, num_worlds: int) -> Trend:
-        return Trend(jnp.full(num_worlds, -jnp.inf), jnp.zeros(num_worlds, jnp.int32))
+        return Trend(jnp.full(num_worlds, -jnp.inf, jnp.float32), jnp.zeros(num_worlds, jnp.int32))
 
     def clear(self, trend: Trend, done: jax.Array) -> Trend:
         """Forget the past of the worlds that begin a new episode, `done [W]`."""

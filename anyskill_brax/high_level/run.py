@@ -106,8 +106,7 @@ def train(
             folder.save(0, state)
             folder.log(0, _describe(findings, low_level, instructions, settings.probe.num_motion))
         else:
-            # Through numpy: what orbax restores is bound to a device, which would make another program of the update.
-            state = jax.tree.map(lambda x: jnp.asarray(np.asarray(x)), restored[1])
+            state = restored[1]
         state = _run(
             state,
             functools.partial(update, frozen),
