@@ -1,13 +1,6 @@
-"""Grading skills with a judge that never gave the reward.
-
-A policy is rolled out from perturbed standing starts without resets; the judge encoder (another seed, other phrases,
-another input than the reward model) compares every latent step's pose with the instruction. The baseline is the
-untrained policy: a fresh random network for every episode, so its spread is counted honestly.
-"""
+"""Rolling policies out to be graded: perturbed standing starts, no resets, and the policies that are the baseline."""
 
 import functools
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -18,16 +11,11 @@ from flax import struct
 from anyskill_brax import rotations
 from anyskill_brax.character.humanoid import LATENT_STEPS
 from anyskill_brax.character.kinematics import BodyState, lowest_points
-from anyskill_brax.clip.reward import RewardModel, embed_goals
 from anyskill_brax.envs import observations
 from anyskill_brax.envs.humanoid_env import HumanoidEnv, HumanoidState
 from anyskill_brax.networks import LatentHead
 from anyskill_brax.policies import HighLevelPolicy, LowLevelController
-from anyskill_brax.types import LatentPolicy, PRNGKey, UserError
-
-SETTLE = 6
-"""Latent steps at the start of an episode that are not graded: a skill may take a second to get going."""
-
+from anyskill_brax.types import LatentPolicy, PRNGKey
 
 FALL_HEIGHT = 0.5
 """[m] of the head: whoever crouches or kneels is above it, whoever rests on hands and knees is not."""
@@ -143,82 +131,3 @@ def survival(
     episodes = rollout_policy(env, low_level, HeldLatent(latents), key, latents.shape[0], steps, one_each=True)
     fallen = np.asarray(episodes.fallen)
     return float(1.0 - fallen[-1].mean()), float((~fallen).sum(axis=0).mean() / 6.0)
-
-
-@dataclass(frozen=True)
-class Judge:
-    """A reward model that grades, with the goals it grades against."""
-
-    model: RewardModel
-    texts: tuple[str, ...]
-    goals: np.ndarray  # [K, D]
-
-    @classmethod
-    def create(cls, model: RewardModel, texts: Sequence[str]) -> "Judge":
-        if model.needs_images:
-            raise UserError(f"the judge reads poses; {model.name} reads images")
-        return cls(model, tuple(texts), np.asarray(embed_goals(model, list(texts))))
-
-    def similarities(self, episodes: Episodes) -> np.ndarray:
-        """Mean cosine over the graded steps with every text, `[E, K]`."""
-        if episodes.fallen.shape[0] <= SETTLE:
-            raise UserError(f"an episode to be judged lasts more than {SETTLE} latent steps")
-        late = jax.tree.map(lambda x: x[SETTLE:], episodes.bodies)
-        shape = late.pos.shape[:2]
-        features = self.model.embed_poses(jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), late))
-        return np.asarray(features @ jnp.asarray(self.goals).T).reshape(*shape, -1).mean(axis=0)
-
-    def score(self, episodes: Episodes, text: str) -> np.ndarray:
-        """Mean cosine with `text` per episode, `[E]`."""
-        return self.similarities(episodes)[:, self.texts.index(text)]
-
-
-@dataclass(frozen=True)
-class Grade:
-    """A skill under the judge, beside the untrained policy."""
-
-    mean: float
-    standard_error: float
-    untrained_mean: float
-    untrained_standard_error: float
-    margin: float  # (mean - untrained) in standard errors of the difference
-    fell: float  # share of episodes
-    retrieved: float  # share of episodes whose nearest text, of all in the batch, is the skill's own
-    passed: bool
-    reason: str  # why not, in words; empty when passed
-
-    def metrics(self) -> dict[str, float | bool | str]:
-        return vars(self).copy()
-
-
-def grade(judge: Judge, text: str, trained: Episodes, untrained: Episodes, required_margin: float = 2.0) -> Grade:
-    """Passed when the judge's mean beats the untrained one by `required_margin` standard errors and it stays up."""
-    all_scores = judge.similarities(trained)
-    column = judge.texts.index(text)
-    scores, baseline = all_scores[:, column], judge.score(untrained, text)
-    spread = np.hypot(standard_error(scores), standard_error(baseline))
-    margin = float((scores.mean() - baseline.mean()) / max(spread, 1e-9))
-    fell = float(np.asarray(trained.fallen[-1]).mean())
-    reason = ""
-    if not margin > required_margin:
-        reason = (
-            f"the judge sees {margin:+.1f} standard errors over the untrained policy, {required_margin:g} are needed"
-        )
-    elif fell > 0.5:
-        reason = f"it fell in {fell:.0%} of the episodes"
-    return Grade(
-        mean=float(scores.mean()),
-        standard_error=standard_error(scores),
-        untrained_mean=float(baseline.mean()),
-        untrained_standard_error=standard_error(baseline),
-        margin=margin,
-        fell=fell,
-        retrieved=float((all_scores.argmax(axis=1) == column).mean()),
-        passed=not reason,
-        reason=reason,
-    )
-
-
-def standard_error(scores: np.ndarray) -> float:
-    """Of the mean, with the sample standard deviation."""
-    return float(np.std(scores, ddof=1) / np.sqrt(scores.size)) if scores.size > 1 else float("inf")
