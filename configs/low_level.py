@@ -30,7 +30,8 @@ def get_config(variant: str = "") -> ConfigDict:
             episode_steps=300,
             hold_min=5,
             hold_max=150,
-            motion_latent_share=0.6,
+            pose_share=0.3,
+            motion_latent_share=0.4,
             default_share=0.4,
             fall_share=0.05,
             num_fall_states=256,
@@ -87,26 +88,29 @@ def get_config(variant: str = "") -> ConfigDict:
             encoder_steps=1000,
             encoder_batch=1024,
             encoder_lr=1e-3,
-            rounds=120,
+            rounds=200,
             num_worlds=512,
             horizon=30,
-            memory=12,
+            memory=20,
             steps=80,
             batch=2048,
             lr=1e-3,
-            noise=0.03,
+            noise=0.015,
             follow_share=0.4,
             hold=(45, 150),  # control steps a still pose is held
             teacher_decay=0.9,
             balance_weight=10.0,
-            # Rows: ankles, hips, waist, in the sagittal and then the frontal plane; columns: see `balance.posture`.
+            # Rows: ankles, hips of standing legs, of swinging legs, waist, in the sagittal and then the frontal plane;
+            # columns: see `balance.posture`.
             balance_gains=(
-                (1.31, 0.5, 0.75, -0.03),
-                (0.02, 0.14, 0.25, 0.01),
-                (0.11, -0.09, 0.08, 0.03),
-                (-0.82, -0.36, 0.31, -0.02),
-                (0.21, 0.47, -0.12, 0.01),
-                (-0.36, -0.11, -0.1, -0.15),
+                (1.93, 0.74, 0.77, 0.03),
+                (0.38, -0.00, 0.37, 0.04),
+                (0.20, 0.56, 0.19, 0.13),
+                (-0.72, -0.01, -0.29, -0.15),
+                (-1.34, -0.62, 0.03, 0.05),
+                (0.21, 0.66, -0.05, -0.02),
+                (1.04, 0.64, -0.01, 0.08),
+                (-0.43, -0.09, -0.57, -0.06),
             ),
         )
     )
@@ -146,7 +150,9 @@ def get_config(variant: str = "") -> ConfigDict:
             )
         )
         config.reward.update(dict(discovery=0.5, tracking=0.0, follow_share=(0.0, 0.0)))
-        config.start.update(dict(hold_min=1, motion_latent_share=0.0, fall_share=0.1, recovery_share=0.2))
+        config.start.update(
+            dict(hold_min=1, pose_share=0.0, motion_latent_share=0.0, fall_share=0.1, recovery_share=0.2)
+        )
         config.learner.update(
             dict(
                 num_worlds=4096,

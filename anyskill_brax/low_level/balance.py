@@ -15,9 +15,9 @@ from anyskill_brax.character.humanoid import Character
 from anyskill_brax.character.kinematics import BodyState
 from anyskill_brax.envs import observations
 
-SAGITTAL = (("right_ankle_y", "left_ankle_y"), ("right_hip_y", "left_hip_y"), ("abdomen_y",))
-FRONTAL = (("right_ankle_x", "left_ankle_x"), ("right_hip_x", "left_hip_x"), ("abdomen_x",))
+PLANES = ("y", "x")  # hinge axes that move the body in the sagittal and in the frontal plane
 LEG = ("hip", "knee", "ankle")
+MARGIN = ((-0.01, 0.07), (-0.01, 0.01))  # [m] beyond the ankles, per plane: where soles of 18 x 9 cm can carry
 
 
 def posture(character: Character, bodies: BodyState) -> jax.Array:
@@ -41,21 +41,40 @@ def posture(character: Character, bodies: BodyState) -> jax.Array:
     return jnp.stack([sagittal, frontal], axis=-2)
 
 
+def within_support(character: Character, bodies: BodyState, wanted: jax.Array) -> jax.Array:
+    """`wanted [..., 2, 4]` with the centre of mass over the soles of `bodies`: leaning further cannot be held."""
+    feet = bodies.pos[..., character.feet, :]
+    to_heading = observations.heading_inverse(bodies)[..., :1, :]
+    apart = rotations.rotate(to_heading, feet - feet.mean(axis=-2, keepdims=True))
+    half, margin = jnp.abs(apart[..., 0, :2]), jnp.asarray(MARGIN)
+    return wanted.at[..., 0].set(jnp.clip(wanted[..., 0], margin[:, 0] - half, margin[:, 1] + half))
+
+
 def correction(character: Character, gains: jax.Array, simulated: BodyState, reference: BodyState) -> jax.Array:
-    """PD target shift `[..., 28]` [rad]: `gains [2, 3, 4]` times the deviation of posture from the reference's."""
-    deviation = posture(character, simulated) - posture(character, reference)
-    shift = jnp.einsum("...pgd,...pd->...pg", gains, deviation)
-    return jnp.einsum("...pg,pgj->...j", shift, jnp.asarray(_groups(character)))
+    """PD target shift `[..., 28]` [rad]: `gains [2, 4, 4]` times the deviation of posture from the reference's.
+
+    Rows of a plane: ankles, hips of legs that stand, hips of legs that swing, waist.
+    """
+    wanted = within_support(character, reference, posture(character, reference))
+    shift = jnp.einsum("...pgd,...pd->...pg", gains, posture(character, simulated) - wanted)
+    height = simulated.pos[..., character.feet, 2]
+    stands = jnp.exp(-(((height - height.min(axis=-1, keepdims=True)) / 0.04) ** 2))  # [..., 2]
+    share = jnp.stack([stands, stands, 1.0 - stands], axis=-2)  # [..., 3, 2]
+    legs, waist = _hinges(character)
+    shift_of_leg = shift[..., :3, None] * share[..., None, :, :]  # [..., 2, 3, 2]
+    return jnp.einsum("...pgk,pgkj->...j", shift_of_leg, legs) + shift[..., 3] @ waist
 
 
-def _groups(character: Character) -> np.ndarray:
-    """`[2, 3, J]`: which hinges each group moves."""
-    groups = np.zeros((2, 3, character.action_dim), np.float32)
-    for plane, parts in enumerate((SAGITTAL, FRONTAL)):
-        for group, names in enumerate(parts):
-            for name in names:
-                groups[plane, group, character.joint_names.index(name)] = 1.0
-    return groups
+def _hinges(character: Character) -> tuple[np.ndarray, np.ndarray]:
+    """Which hinges move: `[2 planes, 3 groups, 2 legs, J]` and, of the waist, `[2 planes, J]`."""
+    legs = np.zeros((2, 3, 2, character.action_dim), np.float32)
+    waist = np.zeros((2, character.action_dim), np.float32)
+    for p, axis in enumerate(PLANES):
+        waist[p, character.joint_names.index(f"abdomen_{axis}")] = 1.0
+        for g, joint in enumerate(("ankle", "hip", "hip")):
+            for k, side in enumerate(("right", "left")):
+                legs[p, g, k, character.joint_names.index(f"{side}_{joint}_{axis}")] = 1.0
+    return legs, waist
 
 
 def balancing_joints(character: Character) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 
 from anyskill_brax import rotations
@@ -25,6 +26,7 @@ class Reference:
     start: jax.Array  # [M] int32
     length: jax.Array  # [M] int32
     weight: jax.Array  # [M] sums to 1
+    still: jax.Array  # [S] int32 rows of poses to hold, see `still_rows`
 
     @classmethod
     def create(cls, character: Character, library: MotionLibrary) -> "Reference":
@@ -34,6 +36,8 @@ class Reference:
         @jax.jit
         def features(qpos, qvel):
             return observations.disc_frame(character, forward_kinematics(character, qpos, qvel), qvel[:, 6:])
+
+        still = still_rows(character, np.asarray(library.qpos), np.asarray(library.qvel))
 
         return cls(
             qpos=library.qpos,
@@ -45,6 +49,7 @@ class Reference:
             start=library.start,
             length=library.length,
             weight=library.weight,
+            still=jnp.asarray(still, jnp.int32),
         )
 
     def sample(self, key: PRNGKey, shape: tuple[int, ...]) -> jax.Array:
@@ -53,6 +58,10 @@ class Reference:
         clip = jax.random.choice(key_clip, self.start.shape[0], shape, p=self.weight)
         part = jax.random.uniform(key_frame, shape)
         return self.start[clip] + (part * jnp.maximum(self.length[clip] - 6, 1)).astype(jnp.int32)
+
+    def sample_still(self, key: PRNGKey, shape: tuple[int, ...]) -> jax.Array:
+        """Rows `shape` of poses that can be held, all alike."""
+        return self.still[jax.random.randint(key, shape, 0, self.still.size)]
 
     def window(self, row: jax.Array, num_frames: int) -> jax.Array:
         """Discriminator windows that end at `row [...]`: `[..., N, 125]`; a clip's first frame repeats before it."""
@@ -63,8 +72,32 @@ class Reference:
         """The row `steps` frames later, or the clip's last."""
         return jnp.minimum(row + steps, self.last[row])
 
-    def bodies(self, character: Character, row: jax.Array) -> BodyState:
-        return forward_kinematics(character, self.qpos[row], self.qvel[row])
+    def bodies(self, character: Character, row: jax.Array, moving: jax.Array | bool = True) -> BodyState:
+        """The motion at `row [...]`; where not `moving`, its pose at rest."""
+        qvel = jnp.where(jnp.asarray(moving)[..., None], self.qvel[row], 0.0)
+        return forward_kinematics(character, self.qpos[row], qvel)
+
+
+def still_rows(character: Character, qpos: np.ndarray, qvel: np.ndarray) -> np.ndarray:
+    """Frames at rest on both feet, the feet about where standing has them: reachable without a step. Else frame 0.
+
+    At rest: joints slower than 0.4 rad/s (rms), pelvis slower than 0.15 m/s and above 0.55 m.
+    """
+
+    @jax.jit
+    def feet_of(qpos, qvel):
+        bodies = forward_kinematics(character, qpos, qvel)
+        height = bodies.pos[..., character.feet, 2].max(axis=-1)
+        local = observations.local_positions(bodies)[..., character.feet, :2]
+        return height, local - local.mean(axis=-2, keepdims=True)
+
+    height, spread = map(np.asarray, feet_of(jnp.asarray(qpos), jnp.asarray(qvel)))
+    _, standing = feet_of(jnp.asarray(character.default_qpos), jnp.zeros(34))
+    still = np.sqrt(np.mean(qvel[:, 6:] ** 2, axis=-1)) < 0.4
+    still &= np.linalg.norm(qvel[:, :3], axis=-1) < 0.15
+    still &= (height < 0.1) & (qpos[:, 2] > 0.55)
+    still &= np.abs(spread - np.asarray(standing)).max(axis=(-2, -1)) < 0.08
+    return np.flatnonzero(still) if still.any() else np.zeros(1, int)
 
 
 def tracking_terms(simulated: BodyState, reference: BodyState) -> dict[str, jax.Array]:

@@ -183,7 +183,8 @@ def _line(done: int, total: int, batch: int, rate: float, row: Mapping[str, floa
     eta = (total - done) * batch / max(rate, 1.0)
     return (
         f"update {done}/{total}  {done * batch / 1e6:.2f} M samples  {rate:.0f}/s  ETA {eta / 60:.0f} min  "
-        f"track {row['tracking_quality']:.3f}  lost after {row['seconds_to_fail_following']:.2f} s  "
+        f"track {row['tracking_quality']:.3f}  pose {row['pose_quality']:.3f}  "
+        f"lost after {row['seconds_to_fail_following']:.2f} s  "
         f"fell after {row['seconds_to_fail_free']:.2f} s  style {row['reward_style']:.3f}  "
         f"discovery {row['reward_discovery']:.3f}  "
         f"disc {row['disc_accuracy_demo']:.2f}/{row['disc_accuracy_simulated']:.2f}"

@@ -14,7 +14,8 @@ class StartSettings:
     episode_steps: int  # control steps
     hold_min: int  # control steps a free latent is held, at least
     hold_max: int
-    motion_latent_share: float  # of free latents, those taken from a reference window instead of the sphere
+    pose_share: float  # of held latents, those of a still pose that is to be reached and kept
+    motion_latent_share: float  # of held latents, those taken from any reference window; the rest is from the sphere
     default_share: float  # of free worlds' starts
     fall_share: float
     num_fall_states: int
@@ -38,7 +39,7 @@ class NetworkSettings:
 class RewardSettings:
     style: float  # ASE eq. 11: w_D r_D
     discovery: float  # w_E r_E
-    tracking: float  # weight of the tracking reward in worlds that follow a motion, before it fades
+    tracking: float  # weight of the tracking reward in worlds with a motion or pose as target, before it fades
     tracking_fade: tuple[float, float]  # samples (in millions) at which fading begins and ends
     follow_share: tuple[float, float]  # share of worlds that follow a motion, before and after fading
 
@@ -90,7 +91,7 @@ class WarmStartSettings:
     hold: tuple[int, int]  # control steps a still pose is held, at least and at most
     teacher_decay: float  # the teacher drives this share ** round of the worlds
     balance_weight: float  # of legs and waist in the regression, arms and neck count 1
-    balance_gains: tuple[tuple[float, ...], ...]  # [2 planes x 3 joint groups, 4 deviations], see `balance`
+    balance_gains: tuple[tuple[float, ...], ...]  # [2 planes x 4 joint groups, 4 deviations], see `balance`
 
 
 @dataclass(frozen=True)

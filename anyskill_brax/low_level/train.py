@@ -58,6 +58,7 @@ class Step:
     window: jax.Array  # [.., N * 125] after the step, before any reset
     tracking: jax.Array  # [..] tracking reward
     follows: jax.Array
+    poses: jax.Array
     free: jax.Array
     terminated: jax.Array
     truncated: jax.Array
@@ -132,7 +133,7 @@ def make_train(
             after = env.advance(world.humanoid, action)
             after = worlds.select(env.is_broken(after), world.humanoid.replace(window=after.window * 0), after)
             moved, outcome = worlds.finish_step(key_fall, env, reference, world, after, settings.start)
-            terms = tracking_terms(after.bodies, reference.bodies(env.character, moved.row))
+            terms = tracking_terms(after.bodies, reference.bodies(env.character, moved.row, moved.follows))
             step = Step(
                 obs=obs,
                 latent=world.latent,
@@ -142,6 +143,7 @@ def make_train(
                 window=after.window.reshape(after.window.shape[0], -1),
                 tracking=jnp.asarray(sum(weight * terms[name] for name, weight in TRACKING_WEIGHTS.items())),
                 follows=world.follows,
+                poses=world.poses,
                 free=world.free,
                 terminated=outcome.terminated,
                 truncated=outcome.truncated,
@@ -156,12 +158,12 @@ def make_train(
         return jax.lax.scan(control_step, state.worlds, jax.random.split(key, learner.horizon))
 
     def reward_terms(state: TrainState, steps: Step) -> dict[str, jax.Array]:
-        """ASE eq. 12: w_D r_D + w_E r_E, and the fading tracking reward of worlds that follow a motion."""
+        """ASE eq. 12: w_D r_D + w_E r_E, and the fading tracking reward of worlds with a target."""
         norm_windows = state.disc_normalizer(steps.window)
         style = style_reward_from_logit(disc.apply(state.params.disc, norm_windows))
         direction = encoder.apply(state.params.encoder, norm_windows)
         discovery = jnp.maximum(jnp.sum(direction * steps.latent, axis=-1), 0.0)
-        lead = fade(state) * steps.follows
+        lead = fade(state) * (steps.follows | steps.poses)
         return {
             "style": (1.0 - lead) * rewards.style * style,
             "discovery": (1.0 - lead) * rewards.discovery * discovery,
@@ -181,7 +183,7 @@ def make_train(
             condition=steps.privileged,
             action=steps.action,
             log_prob=steps.log_prob,
-            advantage=standardize_apart(advantage, steps.follows),
+            advantage=standardize_apart(advantage, steps.follows | steps.poses),
             target=target,
         )
         batch = jax.tree.map(lambda x: x.reshape(batch_size, *x.shape[2:]), batch)
@@ -280,21 +282,22 @@ def make_train(
         state = state.replace(worlds=after, key=key)
         state, policy_metrics = learn_policy(state, steps, jnp.asarray(sum(terms.values())), key_policy)
         state, style_metrics = learn_style(state, steps, key_style)
-        state = state.replace(obs_normalizer=state.obs_normalizer.update(steps.obs), updates=state.updates + 1)
-        return state, policy_metrics | style_metrics | rollout_metrics(steps, terms, env)
+        return state.replace(updates=state.updates + 1), policy_metrics | style_metrics | rollout_metrics(
+            steps, terms, env
+        )
 
     return init, update
 
 
 def privileged(world: Worlds) -> jax.Array:
-    """The critic's condition: the latent, whether the world follows a motion (another reward, another way to fail), and
-    how far it is off; the actor knows neither."""
-    follows = world.follows.astype(jnp.float32)
-    return jnp.concatenate([world.latent, follows[:, None], (10.0 * follows * world.error)[:, None]], axis=-1)
+    """The critic's condition: the latent, whether the world has a target (another reward, and motions another way to
+    fail), and how far it is off; the actor knows neither."""
+    led = world.follows.astype(jnp.float32) - world.poses.astype(jnp.float32)
+    return jnp.concatenate([world.latent, led[:, None], (10.0 * jnp.abs(led) * world.error)[:, None]], axis=-1)
 
 
-def standardize_apart(advantage: jax.Array, follows: jax.Array) -> jax.Array:
-    """Zero mean, unit variance among the worlds that follow and among the others: neither reward drowns the other."""
+def standardize_apart(advantage: jax.Array, led: jax.Array) -> jax.Array:
+    """Zero mean, unit variance among the worlds with a target and among the others: neither reward drowns the other."""
 
     def among(mask: jax.Array) -> jax.Array:
         count = jnp.maximum(jnp.sum(mask), 1.0)
@@ -302,8 +305,8 @@ def standardize_apart(advantage: jax.Array, follows: jax.Array) -> jax.Array:
         std = jnp.sqrt(jnp.sum((advantage - mean) ** 2 * mask) / count)
         return mask * (advantage - mean) / (std + 1e-5)
 
-    following = follows.astype(advantage.dtype)
-    return among(following) + among(1.0 - following)
+    with_target = led.astype(advantage.dtype)
+    return among(with_target) + among(1.0 - with_target)
 
 
 def make_optimizers(settings: LowLevelSettings) -> Networks:
@@ -342,7 +345,8 @@ def reference_normalizers(
 ) -> tuple[Normalizer, Normalizer]:
     """Statistics of observations and windows over the reference motions: known before any rollout.
 
-    The discriminator's stay fixed, so its input, and what a latent means, never drift.
+    They stay fixed: what a latent means never drifts, and a warm start is not undone by inputs of another scale
+    (docs/experiments/balance-feedback.md).
     """
     rows = reference.sample(key, (8192,))
     obs = observations.observe(reference.bodies(env.character, rows))
@@ -351,6 +355,7 @@ def reference_normalizers(
 
 
 def rollout_metrics(steps: Step, terms: dict[str, jax.Array], env: HumanoidEnv) -> Metrics:
+    poses = steps.poses.astype(jnp.float32)
     follows, ended = steps.follows.astype(jnp.float32), steps.terminated | steps.truncated
 
     def share(x, mask):
@@ -359,6 +364,7 @@ def rollout_metrics(steps: Step, terms: dict[str, jax.Array], env: HumanoidEnv) 
     falls = steps.terminated.astype(jnp.float32)
     return {f"reward_{name}": jnp.mean(value) for name, value in terms.items()} | {
         "tracking_quality": share(steps.tracking, follows),
+        "pose_quality": share(steps.tracking, poses),
         "seconds_to_fail_following": 1.0 / (30.0 * jnp.maximum(share(falls, follows), 1e-4)),
         "seconds_to_fail_free": 1.0 / (30.0 * jnp.maximum(share(falls, 1.0 - follows), 1e-4)),
         "episode_seconds": share(steps.age.astype(jnp.float32), ended.astype(jnp.float32)) / 30.0,

@@ -17,12 +17,13 @@ import numpy as np
 import optax
 from flax import struct
 
-from anyskill_brax.character.humanoid import LATENT_STEPS, Character
-from anyskill_brax.character.kinematics import BodyState, forward_kinematics
+from anyskill_brax.character.humanoid import LATENT_STEPS
+from anyskill_brax.character.kinematics import BodyState
 from anyskill_brax.envs import observations
 from anyskill_brax.envs.humanoid_env import HumanoidEnv, HumanoidState
 from anyskill_brax.low_level import losses
 from anyskill_brax.low_level.balance import balancing_joints, correction
+from anyskill_brax.low_level.feedforward import accelerations, support_shift
 from anyskill_brax.low_level.reference import Reference, tracking_error
 from anyskill_brax.low_level.settings import LowLevelSettings
 from anyskill_brax.low_level.train import Networks
@@ -131,16 +132,19 @@ class Pupil:
         self._settings, self._env, self._reference = settings, env, reference
         self._latents, self._normalizer = latents, obs_normalizer
         self._actor: Any = Actor(env.character.action_dim, settings.networks.actor, settings.networks.style)
-        self._still = jnp.asarray(still_rows(env.character, reference))
         warm = settings.warm_start
-        self._gains = jnp.asarray(warm.balance_gains, jnp.float32).reshape(2, 3, 4)
+        self.gains = jnp.asarray(warm.balance_gains, jnp.float32).reshape(2, 4, 4)
+        qpos, qvel = np.asarray(reference.qpos), np.asarray(reference.qvel)
+        qacc = accelerations(qvel, np.asarray(reference.clip))
+        self._moving = jnp.asarray(support_shift(env.character, qpos, qvel, qacc))  # [F, 28]
+        self._still = jnp.asarray(support_shift(env.character, qpos, 0.0 * qvel, 0.0 * qvel))
         self._optimizer = optax.adam(optax.cosine_decay_schedule(warm.lr, warm.rounds * warm.steps))
 
     def learn(self, key: PRNGKey, params: Params, report: Log) -> Params:
         warm = self._settings.warm_start
         key_start, key_rounds = jax.random.split(key)
-        room, opt = jax.jit(self._start)(key_start), self._optimizer.init(params)
-        one_round = jax.jit(self._round)
+        room, opt = jax.jit(self.start)(key_start), self._optimizer.init(params)
+        one_round = jax.jit(self.round)
         memory: list[Lesson] = []
         for i, key_round in enumerate(jax.random.split(key_rounds, warm.rounds)):
             share = jnp.asarray(warm.teacher_decay**i)
@@ -165,22 +169,22 @@ class Pupil:
 
     def _target(self, room: Class) -> BodyState:
         """The reference pose of this moment; motionless where a pose is held."""
-        qvel = jnp.where(room.follows[:, None], self._reference.qvel[room.row], 0.0)
-        return forward_kinematics(self._env.character, self._reference.qpos[room.row], qvel)
+        return self._reference.bodies(self._env.character, room.row, room.follows)
 
     def teach(self, room: Class) -> jax.Array:
-        """The teacher's action `[W, 28]`: the next reference pose, led by the drive's lag, and the balance feedback."""
+        """The teacher's action `[W, 28]`: the next reference pose, led by the lag, what carries it, balance."""
         character, reference = self._env.character, self._reference
         ahead = jnp.where(room.follows, reference.ahead(room.row, 1), room.row)
         # Joint damping acts on absolute velocity, so a PD drive lags its target by kd / kp seconds: lead by as much.
         lead = jnp.asarray(character.kd / character.kp) * reference.qvel[ahead, 6:] * room.follows[:, None]
-        shift = correction(character, self._gains, room.humanoid.bodies, self._target(room))
+        carried = jnp.where(room.follows[:, None], self._moving[ahead], self._still[ahead])
+        shift = carried + correction(character, self.gains, room.humanoid.bodies, self._target(room))
         return jnp.clip(character.action_for(reference.qpos[ahead, 7:] + lead + shift), -1.0, 1.0)
 
     def _draw(self, key: PRNGKey, follows: jax.Array) -> jax.Array:
         """Reference rows to start from or to hold, `[W]`."""
         key_any, key_still = jax.random.split(key)
-        still = self._still[jax.random.randint(key_still, follows.shape, 0, self._still.size)]
+        still = self._reference.sample_still(key_still, follows.shape)
         return jnp.where(follows, self._reference.sample(key_any, follows.shape), still)
 
     def _fresh(self, key: PRNGKey, follows: jax.Array) -> Class:
@@ -209,11 +213,11 @@ class Pupil:
     def _coming(self, row: jax.Array, follows: jax.Array) -> jax.Array:
         return jnp.where(follows, self._reference.ahead(row, LATENT_STEPS), row)
 
-    def _start(self, key: PRNGKey) -> Class:
+    def start(self, key: PRNGKey) -> Class:
         warm = self._settings.warm_start
         return self._fresh(key, jnp.arange(warm.num_worlds) < round(warm.follow_share * warm.num_worlds))
 
-    def _round(self, key: PRNGKey, params: Params, room: Class, teacher_share: jax.Array) -> tuple[Class, Lesson]:
+    def round(self, key: PRNGKey, params: Params, room: Class, teacher_share: jax.Array) -> tuple[Class, Lesson]:
         warm, env = self._settings.warm_start, self._env
         key_drive, key_steps = jax.random.split(key)
         teacher_drives = jax.random.bernoulli(key_drive, teacher_share, room.follows.shape)[:, None]
@@ -276,26 +280,3 @@ def _study(actor: Any, optimizer, warm, env: HumanoidEnv, key: PRNGKey, params: 
 
     (params, opt), squares = jax.lax.scan(one, (params, opt), jax.random.split(key, warm.steps))
     return params, opt, {"clone_rmse_rad": jnp.sqrt(squares.mean())}
-
-
-def still_rows(character: Character, reference: Reference) -> np.ndarray:
-    """Frames at rest on both feet, the feet about where standing has them: reachable without a step. Else frame 0.
-
-    At rest: joints slower than 0.4 rad/s (rms), pelvis slower than 0.15 m/s and above 0.55 m.
-    """
-
-    @jax.jit
-    def feet_of(qpos, qvel):
-        bodies = forward_kinematics(character, qpos, qvel)
-        height = bodies.pos[..., character.feet, 2].max(axis=-1)
-        local = observations.local_positions(bodies)[..., character.feet, :2]
-        return height, local - local.mean(axis=-2, keepdims=True)
-
-    height, spread = map(np.asarray, feet_of(reference.qpos, reference.qvel))
-    _, standing = feet_of(jnp.asarray(character.default_qpos), jnp.zeros(34))
-    qpos, qvel = np.asarray(reference.qpos), np.asarray(reference.qvel)
-    still = np.sqrt(np.mean(qvel[:, 6:] ** 2, axis=-1)) < 0.4
-    still &= np.linalg.norm(qvel[:, :3], axis=-1) < 0.15
-    still &= (height < 0.1) & (qpos[:, 2] > 0.55)
-    still &= np.abs(spread - np.asarray(standing)).max(axis=(-2, -1)) < 0.08
-    return np.flatnonzero(still) if still.any() else np.zeros(1, int)

@@ -1,7 +1,7 @@
 """What travels with each training world beside its physics: its latent, its reference, its clocks; and how it starts.
 
 A world either *follows* a motion (its latent is the encoder's for the coming window, renewed every latent step) or
-holds a free latent (uniform on the sphere, or a motion's) for a random number of steps, as in ASE.
+holds a latent for a random number of steps, as in ASE: one uniform on the sphere, a motion's, or a still pose's.
 """
 
 from collections.abc import Callable
@@ -28,10 +28,11 @@ class Worlds:
     latent: jax.Array  # [W, L]
     row: jax.Array  # [W] int32 the reference frame of this moment; only worlds that follow advance it
     follows: jax.Array  # [W] bool
+    poses: jax.Array  # [W] bool the latent held is that of the still pose `row`, to be reached
     free: jax.Array  # [W] bool latent drawn from the sphere, not from a motion: skill discovery learns from these
     hold: jax.Array  # [W] int32 control steps until the latent changes
     age: jax.Array  # [W] int32 control steps of this episode
-    error: jax.Array  # [W] tracking error now, where it follows [m]
+    error: jax.Array  # [W] tracking error now, where there is a target [m]
     grace: jax.Array  # [W] int32 control steps left of a recovery episode, in which falling is allowed
 
 
@@ -64,6 +65,7 @@ def start(
         latent=jnp.zeros((num_worlds, latent_dim)),
         row=row,
         follows=follows,
+        poses=jnp.zeros(shape, bool),
         free=jnp.zeros(shape, bool),
         hold=zero,
         age=zero,
@@ -76,16 +78,21 @@ def renew_latents(
     key: PRNGKey, reference: Reference, encode: Encode, settings: StartSettings, worlds: Worlds, num_frames: int
 ) -> Worlds:
     """New latents where the old one's time is up (ASE, section 6.2: latents change within an episode)."""
-    key_kind, key_sphere, key_motion, key_hold = jax.random.split(key, 4)
+    key_kind, key_sphere, key_motion, key_still, key_hold = jax.random.split(key, 5)
     shape, due = worlds.hold.shape, worlds.hold <= 0
-    coming = reference.ahead(worlds.row, LATENT_STEPS)
-    row = jnp.where(worlds.follows, coming, reference.sample(key_motion, shape))
+    kind = jax.random.uniform(key_kind, shape)
+    poses = ~worlds.follows & (kind < settings.pose_share)
+    free = ~worlds.follows & (kind >= settings.pose_share + settings.motion_latent_share)
+    still = reference.sample_still(key_still, shape)
+    row = jnp.where(poses, still, reference.sample(key_motion, shape))
+    row = jnp.where(worlds.follows, reference.ahead(worlds.row, LATENT_STEPS), row)
     of_motion = encode(reference.window(row, num_frames))
-    free = ~worlds.follows & (jax.random.uniform(key_kind, shape) >= settings.motion_latent_share)
     fresh = jnp.where(free[:, None], sample_latents(key_sphere, shape, worlds.latent.shape[-1]), of_motion)
     hold = jax.random.randint(key_hold, shape, settings.hold_min, settings.hold_max + 1)
     return worlds.replace(
         latent=jnp.where(due[:, None], fresh, worlds.latent),
+        row=jnp.where(due & poses, still, worlds.row),
+        poses=jnp.where(due, poses, worlds.poses),
         free=jnp.where(due, free, worlds.free),
         hold=jnp.where(due, jnp.where(worlds.follows, LATENT_STEPS, hold), worlds.hold),
     )
@@ -114,7 +121,7 @@ def finish_step(
     clip_over = worlds.follows & (row >= reference.last[worlds.row])
     row = jnp.minimum(row, reference.last[worlds.row])
     broken = env.is_broken(after)
-    error = tracking_error(after.bodies, reference.bodies(env.character, row))
+    error = tracking_error(after.bodies, reference.bodies(env.character, row, worlds.follows))
     lost = worlds.follows & (error > settings.max_tracking_error)
     fallen = ~worlds.follows & env.has_fallen(after.bodies)
     grace = jnp.maximum(worlds.grace - 1, 0)
