@@ -15,37 +15,46 @@ from skill_zoo.errors import (
     IdTaken,
     InterfaceMismatch,
     InvalidId,
+    NotAdmitted,
     SkillNotFound,
     SkillZooError,
     UnsupportedFormat,
     ZooIOError,
 )
 from skill_zoo.ids import SkillId, slug
+from skill_zoo.lock import lock
 from skill_zoo.manifest import Manifest
 from skill_zoo.search import CACHE, PACKAGED, Entry
-from skill_zoo.zoo import describe, list_skills, load, load_low_level, read_file, save
+from skill_zoo.upkeep import Collected, gc, quarantine
+from skill_zoo.zoo import alias, describe, list_skills, load, load_low_level, read_file, save
 
 __all__ = [
     "CACHE",
     "PACKAGED",
+    "Collected",
     "CorruptArtifact",
     "Entry",
     "IdTaken",
     "InterfaceMismatch",
     "InvalidId",
     "Manifest",
+    "NotAdmitted",
     "Report",
     "SkillId",
     "SkillNotFound",
     "SkillZooError",
     "UnsupportedFormat",
     "ZooIOError",
+    "alias",
     "describe",
     "export_archive",
+    "gc",
     "import_archive",
     "list_skills",
     "load",
     "load_low_level",
+    "lock",
+    "quarantine",
     "read_file",
     "save",
     "slug",

@@ -63,6 +63,17 @@ class UnsupportedFormat(SkillZooError):
         )
 
 
+class NotAdmitted(SkillZooError):
+    """The gate found something against a skill that was to be published."""
+
+    def __init__(self, what: object, reasons: Iterable[str]):
+        self.what, self.reasons = what, tuple(reasons)
+        super().__init__(
+            f"{what} is not admitted: {'; '.join(self.reasons)}. Train it further, or publish it with force (--force): "
+            "its manifest then says `unverified`, for ever."
+        )
+
+
 class IdTaken(SkillZooError):
     """An import would change a published version; versions are immutable."""
 

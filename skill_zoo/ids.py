@@ -1,4 +1,8 @@
-"""Ids: `character/name-vN`. The only way from a text to a path of the zoo leads through `SkillId.parse`."""
+"""Ids: `character/name-vN`. The only way from a text to a path of the zoo leads through `SkillId.parse`.
+
+Behind an id may stand which version is meant: `@v2`, `@latest`, `@sha256:<digest of the manifest>`, or `@stable`, an
+alias that somebody set; `Reference.parse` reads those.
+"""
 
 import difflib
 import hashlib
@@ -13,6 +17,8 @@ from skill_zoo.errors import InvalidId
 _WORD = r"[a-z0-9]+(?:-[a-z0-9]+)*"
 _ID = re.compile(rf"(?P<character>{_WORD})/(?P<name>{_WORD}?)(?:-v(?P<version>[1-9][0-9]{{0,5}}))?", re.ASCII)
 _NAME = re.compile(_WORD, re.ASCII)
+_DIGEST = re.compile(r"sha256:[0-9a-f]{12,64}", re.ASCII)
+_VERSION = re.compile(r"v[1-9][0-9]{0,5}", re.ASCII)
 _VERSIONED = re.compile(r".*-v[0-9]+", re.ASCII)
 _LONGEST = 64
 _SLUG_LENGTH = 54
@@ -48,6 +54,42 @@ class SkillId:
 
     def __str__(self) -> str:
         return f"{self.character}/{self.name}" + (f"-v{self.version}" if self.version else "")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """An id and how its version is named: not at all, by an alias, or by (the first 12 or more digits of) a digest."""
+
+    id: SkillId
+    alias: str | None = None
+    sha256: str | None = None
+
+    @classmethod
+    def parse(cls, text: "str | SkillId") -> Self:
+        """`InvalidId` unless `text` is an id, alone or followed by `@vN`, `@latest`, `@sha256:...` or `@alias`."""
+        name, at, selector = str(text)[: 5 * _LONGEST].partition("@")
+        skill_id = SkillId.parse(name if at else text)
+        if not at:
+            return cls(skill_id)
+        if _DIGEST.fullmatch(selector):
+            return cls(skill_id, sha256=selector.removeprefix("sha256:"))
+        if skill_id.version is not None:
+            raise InvalidId(text, "it names its version twice")
+        if _VERSION.fullmatch(selector):
+            return cls(skill_id.at(int(selector[1:])))
+        return cls(skill_id) if selector == "latest" else cls(skill_id, alias=check_alias(selector))
+
+    def __str__(self) -> str:
+        return f"{self.id}" + (f"@{self.alias}" if self.alias else f"@sha256:{self.sha256}" if self.sha256 else "")
+
+
+def check_alias(alias: str) -> str:
+    """An alias: like a name, but neither `vN` nor `latest`, which mean something already."""
+    if not isinstance(alias, str) or len(alias) > _LONGEST or _NAME.fullmatch(alias) is None:
+        raise InvalidId(alias, "behind @ stands v2, latest, sha256:<12 to 64 hex digits> or an alias such as stable")
+    if alias == "latest" or re.fullmatch(r"v[0-9]+", alias):
+        raise InvalidId(alias, "@latest and @vN mean something already; choose another alias")
+    return alias
 
 
 def check_name(name: str) -> str:

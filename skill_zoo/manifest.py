@@ -5,6 +5,7 @@ is found: a manifest is accepted only if writing it again gives the same bytes.
 """
 
 import dataclasses
+import functools
 import hashlib
 import json
 import re
@@ -17,7 +18,10 @@ import numpy as np
 from skill_zoo.errors import CorruptArtifact, SkillZooError, UnsupportedFormat
 from skill_zoo.ids import SkillId
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""What is written. Every version from 1 on is read, for ever: 2 added `admission` and `command`."""
+ADMISSION = ("admitted", "exempt", "unverified")
+"""A skill passed the gate; the kind has no gate; or nobody vouches for it (forced, or older than the gate)."""
 KINDS = ("low_level", "skill", "multi_skill", "reward_model")
 STEERING_KINDS = ("skill", "multi_skill")
 """Kinds that act through a low-level controller, and pin it."""
@@ -68,6 +72,18 @@ class Manifest:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
     motions: Mapping[str, str] = field(default_factory=dict)  # name -> licence
+    admission: Mapping[str, Any] = field(default_factory=lambda: {"status": "exempt", "reasons": [], "measured": {}})
+    command: tuple[str, ...] = ()  # what made it: a file of tools/ and its arguments
+    format_version: int = FORMAT_VERSION
+
+    @property
+    def sha256(self) -> str:
+        """The digest that the manifest carries: it pins every field and, through `files`, every byte of the entry."""
+        return hashlib.sha256(canonical_json(self.to_json())).hexdigest()
+
+    @property
+    def unverified(self) -> bool:
+        return self.admission["status"] == "unverified"
 
     @property
     def weights(self) -> FileRef:
@@ -79,12 +95,12 @@ class Manifest:
         fields["id"] = str(self.id)
         fields["files"] = {name: {"sha256": ref.sha256, "size": ref.size} for name, ref in self.files.items()}
         fields["low_level"] = self.low_level and {"id": str(self.low_level.id), "sha256": self.low_level.sha256}
-        return {"format_version": FORMAT_VERSION, **fields}
+        fields["command"] = list(self.command)
+        return {name: fields[name] for name in _fields_of(self.format_version)}
 
     def to_bytes(self) -> bytes:
         """Canonical bytes. A manifest that would not be read back is refused here, before it is published."""
-        fields = self.to_json()
-        data = canonical_json({**fields, "sha256": _digest(fields)})
+        data = _signed(canonical_json(self.to_json()))
         Manifest.from_bytes(data, self.id)
         return data
 
@@ -96,16 +112,17 @@ class Manifest:
         fields = strict_json(data, f"the manifest of {where}")
         if not isinstance(fields, dict):
             raise CorruptArtifact(f"the manifest of {where}", "a JSON object", type(fields).__name__)
-        if fields.get("format_version") != FORMAT_VERSION or isinstance(fields["format_version"], bool):
-            raise UnsupportedFormat(f"the manifest of {where}", fields.get("format_version"), FORMAT_VERSION)
+        version = fields.get("format_version")
+        if not _intact(data):  # before anything is believed, the version included
+            raise CorruptArtifact(f"the manifest of {where}", "the sha256 that it ends with", "another one")
+        if type(version) is not int or not 1 <= version <= FORMAT_VERSION:
+            raise UnsupportedFormat(f"the manifest of {where}", version, f"1 to {FORMAT_VERSION}")
         check = _Checker(f"the manifest of {where}", fields)
-        names = {f.name for f in dataclasses.fields(cls)} | {"format_version", "sha256"}
+        names = _fields_of(version) | {"sha256"}
         check("fields", set(fields) == names, f"the fields {', '.join(sorted(names))}", sorted(fields))
-        digest = fields.pop("sha256")
-        check("sha256", digest == _digest(fields), _digest(fields), digest)
-        check("bytes", data == canonical_json({**fields, "sha256": digest}), "canonical JSON", "another rendering")
-        del fields["format_version"]
-        return cls(**check.all_fields())
+        del fields["sha256"]
+        check("bytes", data == _signed(canonical_json(fields)), "canonical JSON", "another rendering")
+        return cls(**check.all_fields(), **check.since_2(version))
 
 
 class _Checker:
@@ -202,6 +219,31 @@ class _Checker:
             "motions": motions,
         }
 
+    def since_2(self, version: int) -> dict[str, Any]:
+        """The fields that format 1 did not have; nobody vouched for a skill then."""
+        if version == 1:
+            gated = self.fields["kind"] == "skill"
+            reasons = ["published before there was a gate"] if gated else []
+            status = "unverified" if gated else "exempt"
+            return {"admission": {"status": status, "reasons": reasons, "measured": {}}, "format_version": 1}
+        admission, command = self.mapping("admission"), self.fields["command"]
+        self("admission", set(admission) == {"status", "reasons", "measured"}, "{status, reasons, measured}", admission)
+        gated = ("admitted", "unverified") if self.fields["kind"] == "skill" else ("exempt",)
+        self("admission", admission["status"] in gated, f"a status {' or '.join(gated)}", admission["status"])
+        self("admission", _texts(admission["reasons"], 20, 500), "reasons in words", admission["reasons"])
+        self("admission", isinstance(admission["measured"], dict), "measured as an object", admission["measured"])
+        self("command", _texts(command, 200, 1000), "a file of tools/ and its arguments, as texts", command)
+        return {"admission": admission, "command": tuple(command)}
+
+
+def _texts(value: Any, most: int, longest: int) -> bool:
+    """Whether a value is a list of printable texts: they reach terminals and pages."""
+    return (
+        isinstance(value, list)
+        and len(value) <= most
+        and all(isinstance(text, str) and len(text) <= longest and text.isprintable() for text in value)
+    )
+
 
 def check_file_name(name: str) -> str:
     """A file of an entry: one dot, no folder, lower case."""
@@ -263,5 +305,21 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-def _digest(fields: Mapping[str, Any]) -> str:
-    return hashlib.sha256(canonical_json(fields)).hexdigest()
+@functools.cache
+def _fields_of(version: int) -> frozenset[str]:
+    """What a manifest of a format version states, its digest aside."""
+    added = set() if version > 1 else {"admission", "command"}
+    return frozenset({f.name for f in dataclasses.fields(Manifest)} - added)
+
+
+_DIGEST = b',\n "sha256": "'
+"""What stands before the digest: "sha256" sorts behind every other field, in every format version."""
+
+
+def _signed(body: bytes) -> bytes:
+    """The canonical rendering with its digest in it."""
+    return body[: -len("\n}\n")] + _DIGEST + hashlib.sha256(body).hexdigest().encode() + b'"\n}\n'
+
+
+def _intact(data: bytes) -> bool:
+    return data == _signed(data.rpartition(_DIGEST)[0] + b"\n}\n")

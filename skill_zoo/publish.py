@@ -20,14 +20,15 @@ from anyskill_brax.high_level.run import TrainedSkill
 from anyskill_brax.render.video import film
 from anyskill_brax.skill import Skill
 from anyskill_brax.workdir import write_atomically
-from skill_zoo.errors import SkillNotFound
+from skill_zoo.admission import EPISODES, LATENT_STEPS, Admission, weigh
+from skill_zoo.codecs import tensors_to_bytes
 from skill_zoo.ids import SkillId
-from skill_zoo.search import Entry, Folder, Id, controller_roots, entries, find
+from skill_zoo.search import Entry, Folder, Id, controller_roots, find
 from skill_zoo.store import Store
 from skill_zoo.zoo import save
 
-EPISODES = 16
-LATENT_STEPS = 36
+GRADED_STEPS = 36
+"""Six seconds, which the judge grades; the gate looks at all ten."""
 PUBLISHED = "published.json"
 
 
@@ -39,6 +40,7 @@ class Verdict:
     text: str
     grade: Grade
     id: str  # in the zoo; empty when not good enough
+    remark: str = ""  # what the gate has against it: published all the same, as unverified
 
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
@@ -55,16 +57,6 @@ def find_entry(skill_id: Id, zoo: Folder | None) -> Entry:
     return find(wanted, zoo if home is None else home)
 
 
-def find_reward_model(role: str, zoo: Folder | None) -> Entry:
-    """The published reward model whose manifest's config says `role`: "reward" (gives it) or "judge" (grades)."""
-    roots = controller_roots(zoo)
-    found = [e for e in entries(roots) if e.kind == "reward_model" and e.manifest.config.get("role") == role]
-    if not found:
-        advice = "Train one with tools/train_reward_model.py and publish it, or give a CLIP folder with --clip."
-        raise SkillNotFound(f"a reward model with the role {role!r}", roots, advice=advice)
-    return found[0]
-
-
 def grade_and_publish(
     trained: Sequence[TrainedSkill],
     *,
@@ -77,8 +69,12 @@ def grade_and_publish(
     config: Mapping[str, Any],
     reward_model: Mapping[str, str],
     seed: int,
+    command: Sequence[str] = (),
 ) -> list[Verdict]:
     """Every skill beside untrained policies of the same shape under the judge; those that pass are saved to `zoo`.
+
+    One that works but does not stay up for ten seconds is saved too: the gate's reasons stand in its manifest, which
+    says `unverified`.
 
     Verdicts are kept in the run's folder, so calling this again repeats no evaluation and adds no version.
     """
@@ -97,15 +93,23 @@ def grade_and_publish(
                     env, low_level, policies, key_baseline, EPISODES, LATENT_STEPS, one_each=True
                 )
             episodes = rollout_policy(env, low_level, skill.policy, key_episodes, EPISODES, LATENT_STEPS)
-            result = grade(judged, skill.instruction.text, episodes, untrained)
-            skill_id = ""
+            result = grade(judged, skill.instruction.text, _graded(episodes), _graded(untrained))
+            admission, skill_id = weigh(result, episodes, judge), ""
             if result.passed:
-                skill_id = _save(skill, result, episodes, env, controller, low_level, judge, zoo, config, reward_model)
-            verdict = Verdict(skill.instruction.slug, skill.instruction.text, result, skill_id)
+                made_of = (controller, low_level, judge, reward_model)
+                skill_id = _save(skill, result, admission, episodes, env, *made_of, zoo, config, command)
+            remark = "; ".join(admission.reasons)
+            verdict = Verdict(skill.instruction.slug, skill.instruction.text, result, skill_id, remark)
             known[verdict.slug] = verdict
             write_atomically(file, json.dumps({s: v.to_json() for s, v in known.items()}, indent=1).encode())
         verdicts.append(verdict)
     return verdicts
+
+
+def _graded(episodes: Episodes) -> Episodes:
+    """The first six seconds."""
+    part = jax.tree.map(lambda x: x[:GRADED_STEPS], episodes.replace(qpos=episodes.fallen))
+    return part.replace(qpos=episodes.qpos[: GRADED_STEPS * 5])
 
 
 def _read_verdicts(file: Path) -> dict[str, Verdict]:
@@ -117,14 +121,16 @@ def _read_verdicts(file: Path) -> dict[str, Verdict]:
 def _save(
     trained: TrainedSkill,
     result: Grade,
+    admission: Admission,
     episodes: Episodes,
     env: HumanoidEnv,
     controller: Entry,
     low_level: Any,
     judge: RewardModel,
+    reward_model: Mapping[str, str],
     zoo: Folder,
     config: Mapping[str, Any],
-    reward_model: Mapping[str, str],
+    command: Sequence[str],
 ) -> str:
     instruction = trained.instruction
     skill = Skill(
@@ -146,7 +152,11 @@ def _save(
     best = int(np.asarray(episodes.fallen[-1]).argmin())  # a film of an episode on its feet
     with tempfile.TemporaryDirectory() as folder:
         preview = film(
-            env.character, np.asarray(episodes.qpos[:, best]), Path(folder) / "preview.gif", width=160, height=160
+            env.character,
+            np.asarray(episodes.qpos[: GRADED_STEPS * 5, best]),
+            Path(folder) / "preview.gif",
+            width=160,
+            height=160,
         ).read_bytes()
     skill_id = save(
         skill,
@@ -155,7 +165,14 @@ def _save(
         metrics=metrics,
         config={**config, "reward_model": dict(reward_model)},
         motions=controller.manifest.motions,
-        files={"preview.gif": preview, "card.md": card(trained, result, controller, judge, reward_model).encode()},
+        files={
+            "preview.gif": preview,
+            "card.md": card(trained, result, controller, judge, reward_model).encode(),
+            "rollout.safetensors": tensors_to_bytes({"qpos": np.asarray(episodes.qpos[:, best])}),
+        },
+        command=command,
+        admission=admission,
+        force=True,
     )
     return str(skill_id)
 
@@ -164,7 +181,7 @@ def card(
     trained: TrainedSkill, result: Grade, controller: Entry, judge: RewardModel, reward_model: Mapping[str, str]
 ) -> str:
     """A page on the skill for people: what it is, how good, made of what."""
-    seconds = LATENT_STEPS / 6
+    seconds = GRADED_STEPS / 6
     return f"""# {trained.instruction.text}
 
 A high-level policy (AnySkill) on the low-level controller `{controller.id}`.
@@ -193,6 +210,8 @@ def table(trained: Sequence[TrainedSkill], verdicts: Sequence[Verdict]) -> Table
             f"{skill.reward_before:+.2f} -> {skill.reward_after:+.2f}",
             f"{g.untrained_mean:.3f} ± {g.untrained_standard_error:.3f}",
             f"{g.mean:.3f} ± {g.standard_error:.3f}",
-            f"published as {verdict.id}" if verdict.id else f"not good enough: {escape(g.reason)}",
+            f"published as {verdict.id}{', unverified: ' + escape(verdict.remark) if verdict.remark else ''}"
+            if verdict.id
+            else f"not good enough: {escape(g.reason)}",
         )
     return rows

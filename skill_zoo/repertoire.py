@@ -109,6 +109,7 @@ def publish_student(
     reward_model: RewardModel,
     config: Mapping[str, Any],
     zoo: Folder,
+    command: Sequence[str] = (),
 ) -> SkillId:
     """Save the student on its teachers' controller, with the comparison and the teachers' ids in its manifest."""
     return save(
@@ -124,4 +125,5 @@ def publish_student(
             "reward_model": {"name": reward_model.name, "sha256": reward_model.sha256},
         },
         motions=controller.manifest.motions,
+        command=command,
     )

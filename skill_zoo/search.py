@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from skill_zoo.aliases import aliases_of, read_alias
 from skill_zoo.errors import CorruptArtifact, InterfaceMismatch, InvalidId, SkillNotFound, SkillZooError
-from skill_zoo.ids import SkillId, nearest
+from skill_zoo.ids import Reference, SkillId, nearest
 from skill_zoo.manifest import Manifest
 from skill_zoo.store import Store
 
@@ -77,17 +78,35 @@ def save_target(zoo: Folder | None) -> Path:
     return own[0]
 
 
-def find(skill_id: Id, zoo: Folder | None = None) -> Entry:
-    """The entry behind an id; without a version the newest one."""
+def find(id: Id, zoo: Folder | None = None) -> Entry:
+    """The entry behind an id, `id@alias` or `id@sha256:...`; where no version is named, the newest one."""
     roots = entry_roots(zoo)
     try:
-        wanted = SkillId.parse(skill_id)
+        wanted = Reference.parse(id)
     except InvalidId as error:
-        raise InvalidId(error.text, error.reason, nearest(str(skill_id), _known(roots))) from None
+        raise InvalidId(error.text, error.reason, nearest(str(id), _known(roots))) from None
     for root in roots:
-        if resolved := Store(root).resolve(wanted):
-            return entry_at(root, resolved)
-    raise SkillNotFound(wanted, roots, nearest(str(wanted), _known(roots)))
+        if found := _resolve(Store(root), wanted):
+            return found
+    known = [f"@{alias}" for root in roots for alias in aliases_of(Store(root), wanted.id)]
+    advice = f"{wanted.id} has the aliases {', '.join(known)}" if wanted.alias and known else ""
+    raise SkillNotFound(wanted, roots, nearest(str(wanted.id), _known(roots)), advice)
+
+
+def _resolve(store: Store, wanted: Reference) -> Entry | None:
+    if wanted.alias:
+        if (aim := read_alias(store, wanted.id, wanted.alias)) is None:
+            return None
+        entry = entry_at(store.root, aim[0])
+        if entry.manifest.sha256 != aim[1]:
+            raise CorruptArtifact(f"{wanted} in {store.root}", f"a manifest of sha256 {aim[1]}", entry.manifest.sha256)
+        return entry
+    resolved = store.resolve(wanted.id)
+    if resolved is None or wanted.sha256 is None:
+        return resolved and entry_at(store.root, resolved)
+    versions = [wanted.id.version] if wanted.id.version else reversed(store.versions(wanted.id))
+    found = (entry_at(store.root, wanted.id.at(version)) for version in versions)
+    return next((entry for entry in found if entry.manifest.sha256.startswith(wanted.sha256)), None)
 
 
 def entry_at(root: Path, skill_id: SkillId) -> Entry:
@@ -144,6 +163,16 @@ def pinned_controller(manifest: Manifest, roots: list[Path]) -> Entry:
         wanted = f"{pin.id}: sha256 {pin.sha256}"
         raise InterfaceMismatch(f"{manifest.id} and the low-level controller found", wanted, "; ".join(others), advice)
     raise SkillNotFound(what, roots, nearest(str(pin.id), _known(roots)), advice)
+
+
+def find_reward_model(role: str, zoo: Folder | None) -> Entry:
+    """The published reward model whose manifest's config says `role`: "reward" (gives it) or "judge" (grades)."""
+    roots = controller_roots(zoo)
+    models = (entry for entry in entries(roots) if entry.kind == "reward_model")
+    if found := next((entry for entry in models if entry.manifest.config.get("role") == role), None):
+        return found
+    advice = "Train one with tools/train_reward_model.py and publish it, or give a CLIP folder with --clip."
+    raise SkillNotFound(f"a reward model with the role {role!r}", roots, advice=advice)
 
 
 def _known(roots: list[Path]) -> list[str]:

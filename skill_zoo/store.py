@@ -3,6 +3,8 @@
     <root>/blobs/sha256/ab/abcdef...                  content-addressed, shared between entries
     <root>/entries/<character>/<name>/vN/manifest.json    one immutable version: present means complete
     <root>/aliases.json                               name -> newest version, replaced atomically
+    <root>/aliases/<character>/<name>/<alias>.json    one alias that somebody set (aliases.py)
+    <root>/trash/, <root>/quarantine/                 what upkeep.py set aside
     <root>/.tmp/                                      what a killed writer leaves; never read
 
 Commit: write to a private file, fsync -> rename to its blob -> manifest to a private file, fsync -> fsync the blob
@@ -16,7 +18,7 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,8 +44,8 @@ class Store:
     def names(self) -> list[SkillId]:
         """Every entry that has at least one committed version, sorted, unversioned."""
         found = []
-        for character in self._folders("entries"):
-            for name in self._folders("entries", character):
+        for character in self.folders("entries"):
+            for name in self.folders("entries", character):
                 with contextlib.suppress(InvalidId):  # not made by a zoo
                     skill_id = SkillId.parse(f"{character}/{name}")
                     if skill_id.version is None and self.versions(skill_id):
@@ -52,9 +54,14 @@ class Store:
 
     def versions(self, skill_id: SkillId) -> list[int]:
         """Committed versions, ascending."""
-        folders = self._folders("entries", skill_id.character, skill_id.name)
+        folders = self.folders("entries", skill_id.character, skill_id.name)
         numbers = sorted(int(match[1]) for folder in folders if (match := _VERSION.fullmatch(folder)))
         return [n for n in numbers if os.path.lexists(self.root.joinpath(*manifest_parts(skill_id.at(n))))]
+
+    def retired(self, skill_id: SkillId) -> list[int]:
+        """Versions whose damaged manifests lie in quarantine: their numbers are never given again."""
+        folders = self.folders("quarantine", "entries", skill_id.character, skill_id.name)
+        return sorted(int(match[1]) for folder in folders if (match := _VERSION.fullmatch(folder)))
 
     def resolve(self, skill_id: SkillId) -> SkillId | None:
         """The id with its version, the newest where none is asked; None if this root does not hold it.
@@ -74,15 +81,18 @@ class Store:
 
     def read_manifest(self, skill_id: SkillId) -> bytes:
         """The bytes of a manifest, at most `MAX_MANIFEST_BYTES`."""
-        data = self._read(manifest_parts(skill_id), MAX_MANIFEST_BYTES)
+        data = self.read_parts(manifest_parts(skill_id), MAX_MANIFEST_BYTES)
         if data is None:
             raise SkillNotFound(skill_id, [self.root])
         return data
 
     def read_blob(self, ref: FileRef, what: object) -> bytes:
         """A blob, its size checked before it is read and its sha256 after."""
-        data = self._read(blob_parts(ref.sha256), MAX_FILE_BYTES, exact_size=ref.size)
-        if data is None:
+        at_home = blob_parts(ref.sha256)
+        for parts in (at_home, ("trash", ref.sha256), at_home):  # `gc` may be moving it there and back
+            if (data := self.read_parts(parts, MAX_FILE_BYTES, exact_size=ref.size)) is not None:
+                break
+        else:
             raise CorruptArtifact(what, f"the blob {ref.sha256} in {self.root}", "no such file")
         actual = hashlib.sha256(data).hexdigest()
         if actual != ref.sha256:
@@ -91,7 +101,7 @@ class Store:
 
     def aliases(self) -> dict[str, int]:
         """Name -> newest version as last recorded; a cache of the entries."""
-        data = self._read(("aliases.json",), _MAX_ALIAS_BYTES)
+        data = self.read_parts(("aliases.json",), _MAX_ALIAS_BYTES)
         if data is None:
             return {}
         aliases = strict_json(data, self.root / "aliases.json")
@@ -108,21 +118,26 @@ class Store:
         self, skill_id: SkillId, files: Mapping[str, bytes], manifest: Callable[[SkillId, dict[str, FileRef]], bytes]
     ) -> SkillId:
         """Publish `files` as the next version of an unversioned id; `manifest(id, refs)` gives the manifest's bytes."""
-        with self._writing():
+        with self.writing():
             refs = self._put_blobs(files)
-            version = 1 + max(self.aliases().get(str(skill_id), 0), max(self.versions(skill_id), default=0))
+            version = 1 + max([self.aliases().get(str(skill_id), 0), *self.versions(skill_id), *self.retired(skill_id)])
             while not self._link_manifest(skill_id.at(version), manifest(skill_id.at(version), refs)):
                 version += 1
-            self._record_aliases()
+            self.record_newest()
         return skill_id.at(version)
 
     def commit(self, skill_id: SkillId, files: Mapping[str, bytes], manifest: bytes) -> None:
         """Publish an exact version, as imports do. The same again changes nothing; other content is `IdTaken`."""
-        with self._writing():
-            self._put_blobs(files)
-            if not self._link_manifest(skill_id, manifest):
-                self.check_free(skill_id, manifest)
-            self._record_aliases()
+        self.commit_all([(skill_id, files, manifest)])
+
+    def commit_all(self, versions: Iterable[tuple[SkillId, Mapping[str, bytes], bytes]]) -> None:
+        """`commit` for many: (id, files, manifest) each, made visible one by one in this order."""
+        with self.writing():
+            for skill_id, files, manifest in versions:
+                self._put_blobs(files)
+                if not self._link_manifest(skill_id, manifest):
+                    self.check_free(skill_id, manifest)
+            self.record_newest()
 
     def check_free(self, skill_id: SkillId, manifest: bytes) -> None:
         """`IdTaken` if the version exists with other content."""
@@ -130,7 +145,8 @@ class Store:
             raise IdTaken(skill_id, self.root)
 
     @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
+    def writing(self) -> Iterator[None]:
+        """Whatever the file system refuses is a `ZooIOError`."""
         try:
             yield
         except OSError as error:
@@ -143,26 +159,33 @@ class Store:
         for name, ref in sorted(refs.items()):
             *folder, blob = blob_parts(ref.sha256)
             with self._private_file(files[name]) as private:
-                private.replace(self._make_folder(*folder) / blob)
+                private.replace(self.make_folder(*folder) / blob)
             folders.add(tuple(folder))
-        self._sync_folders(*folders)
+        self.sync_folders(*folders)
         return refs
 
     def _link_manifest(self, skill_id: SkillId, data: bytes) -> bool:
         """The one step that makes a version visible; False if another writer has taken it."""
         *folder, name = manifest_parts(skill_id)
         with self._private_file(data) as private:
-            target = self._make_folder(*folder)
+            target = self.make_folder(*folder)
             try:
                 os.link(private, target / name, follow_symlinks=False)
             except FileExistsError:
                 # A network file system may repeat a request that had succeeded: then the link is ours after all.
                 if os.stat(private).st_nlink != 2:  # noqa: PTH116
                     return False
-            self._sync_folders(tuple(folder))
+            self.sync_folders(tuple(folder))
         return True
 
-    def _record_aliases(self) -> None:
+    def replace_file(self, parts: tuple[str, ...], data: bytes) -> None:
+        """Put a file in place of the old one, synced: a crash leaves one of the two."""
+        *folder, name = parts
+        with self._private_file(data) as private:
+            private.replace(self.make_folder(*folder) / name)
+        self.sync_folders(tuple(folder))
+
+    def record_newest(self) -> None:
         """Write the newest versions until a listing agrees: the last of any number of writers leaves them right."""
         while True:
             aliases = self.aliases()
@@ -170,14 +193,21 @@ class Store:
             wanted = {name: max(newest.get(name, 0), aliases.get(name, 0)) for name in newest | aliases}
             if wanted == aliases:
                 return
-            with self._private_file(canonical_json(wanted)) as private:
-                private.replace(self.root / "aliases.json")
-            self._sync_folders(())
+            self.replace_file(("aliases.json",), canonical_json(wanted))
+
+    def forget_newest(self) -> None:
+        """Write aliases.json anew from the entries alone: versions that vanished are accepted as gone."""
+        self.replace_file(("aliases.json",), canonical_json({str(n): self.versions(n)[-1] for n in self.names()}))
+
+    def now(self) -> float:
+        """The file system's own clock [s], which stamps its files."""
+        with self._private_file(b"") as private:
+            return private.stat().st_mtime
 
     @contextlib.contextmanager
     def _private_file(self, data: bytes) -> Iterator[Path]:
         """A synced file that no reader looks at, removed at the end if it has not become something else."""
-        path = self._make_folder(".tmp") / f"{os.getpid()}-{secrets.token_hex(8)}"
+        path = self.make_folder(".tmp") / f"{os.getpid()}-{secrets.token_hex(8)}"
         try:
             descriptor = os.open(path, _CREATE, 0o644)
             try:
@@ -192,10 +222,11 @@ class Store:
             with contextlib.suppress(OSError):
                 path.unlink()
 
-    def _make_folder(self, *parts: str) -> Path:
+    def make_folder(self, *parts: str) -> Path:
         """A real folder below the root, made if need be; a symlink on the way is refused."""
         folder = self.root
-        folder.mkdir(parents=True, exist_ok=True)
+        if not folder.is_dir():
+            self._make_root()
         for part in parts:
             folder = folder / part
             with contextlib.suppress(FileExistsError):
@@ -204,19 +235,24 @@ class Store:
                 raise CorruptArtifact(folder, "a folder", "a link or a file")
         return folder
 
-    def _sync_folders(self, *folders: tuple[str, ...]) -> None:
+    def _make_root(self) -> None:
+        """The root and what is missing above it, each new folder synced into the one that holds it."""
+        missing = [path for path in (self.root, *self.root.parents) if not path.exists()]
+        for path in reversed(missing):
+            path.mkdir(exist_ok=True)
+            _sync(path.parent)
+        self.root.mkdir(exist_ok=True)  # which fails if it is a file
+
+    def sync_folders(self, *folders: tuple[str, ...]) -> None:
         """fsync folders and all above them, deepest first: another writer may have made them just now."""
         above = {folder[:depth] for folder in folders for depth in range(len(folder) + 1)}
         for parts in sorted(above, key=lambda parts: (-len(parts), parts)):
-            descriptor = os.open(self.root.joinpath(*parts), os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            _sync(self.root.joinpath(*parts))
 
     # Both
 
-    def _folders(self, *parts: str) -> list[str]:
+    def folders(self, *parts: str) -> list[str]:
+        """The real folders in a folder below the root, sorted; none where it does not exist."""
         try:
             with os.scandir(self.root.joinpath(*parts)) as found:
                 return sorted(entry.name for entry in found if entry.is_dir(follow_symlinks=False))
@@ -225,7 +261,7 @@ class Store:
         except OSError as error:
             raise ZooIOError("list", self.root.joinpath(*parts), error) from error
 
-    def _read(self, parts: tuple[str, ...], limit: int, exact_size: int | None = None) -> bytes | None:
+    def read_parts(self, parts: tuple[str, ...], limit: int, exact_size: int | None = None) -> bytes | None:
         """A regular file below the root, reached through real folders only; None if there is none."""
         path = self.root.joinpath(*parts)
         try:
@@ -259,6 +295,14 @@ def manifest_parts(skill_id: SkillId) -> tuple[str, ...]:
 def blob_parts(sha256: str) -> tuple[str, ...]:
     """Where a blob lies below the root."""
     return "blobs", "sha256", sha256[:2], sha256
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _read_all(descriptor: int, size: int) -> bytes:

@@ -4,7 +4,7 @@ import datetime
 import difflib
 import re
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,8 +12,10 @@ import numpy as np
 
 from anyskill_brax import __version__
 from skill_zoo import codecs
+from skill_zoo.aliases import set_alias
 from skill_zoo.errors import InterfaceMismatch, SkillNotFound, SkillZooError
 from skill_zoo.ids import SkillId, check_name
+from skill_zoo.lock import find_locked
 from skill_zoo.manifest import KINDS, STEERING_KINDS, WEIGHTS, FileRef, LowLevelRef, Manifest, check_file_name, plain
 from skill_zoo.search import (
     Entry,
@@ -24,6 +26,7 @@ from skill_zoo.search import (
     entries,
     entry_roots,
     find,
+    find_reward_model,
     pinned_controller,
     save_target,
 )
@@ -53,14 +56,21 @@ def save(
     config: Any = None,
     motions: Mapping[str, str] | None = None,
     files: Mapping[str, bytes] | None = None,
+    command: Sequence[str] = (),
     created: datetime.datetime | None = None,
+    admission: Any = None,
+    force: bool = False,
 ) -> SkillId:
     """Publish an object as the next version of `character/name` and return its id.
+
+    A `Skill` passes the gate first (`skill_zoo.admission`) or is `NotAdmitted`; `admission` is what the gate found, if
+    it has been asked. With `force` it is published all the same, unexamined, and its manifest says `unverified`.
 
     `zoo` is the folder to publish to, by default the first of `SKILL_ZOO_PATH`. A `MultiSkillPolicy` names its
     published `low_level`; a `Skill` brings its controller, which must have been published too and is found by its
     sha256. `motions` maps each motion behind the weights to its licence. `files` ride along: preview.gif, card.md, ...
-    `created` (now by default) makes a publish reproducible.
+    `command` is what made it: a file of tools/ and its arguments. `created` (now by default) makes a publish
+    reproducible.
     """
     target = save_target(zoo)
     skill_id = SkillId(check_name(character), check_name(name))
@@ -76,6 +86,7 @@ def save(
         controller, pin = _load_controller(entry), LowLevelRef(entry.id, entry.manifest.weights.sha256)
     interface = codecs.interface_of(obj if controller is None else controller, kind, character)
     codecs.decode(contents[WEIGHTS], kind, f"the {kind} to be saved", controller, pin)
+    admitted = _admit(obj, kind, admission, force, str(skill_id), target)
     moment = (created or datetime.datetime.now(datetime.UTC)).astimezone(datetime.UTC)
 
     def manifest(version: SkillId, refs: Mapping[str, FileRef]) -> bytes:
@@ -91,6 +102,8 @@ def save(
             metrics=plain(metrics or {}),
             config=plain(config or {}),
             motions=plain(motions or {}),
+            admission=plain(admitted),
+            command=tuple(map(str, command)),
         ).to_bytes()
 
     # Once for nothing: whatever is wrong with the manifest shows before a byte is written.
@@ -98,12 +111,25 @@ def save(
     return Store(target).publish(skill_id, contents, manifest)
 
 
-def load(id: Id, zoo: Folder | None = None) -> Any:
+def _admit(obj: Any, kind: str, admission: Any, force: bool, what: str, zoo: Path) -> dict[str, Any]:
+    """The `admission` field of a manifest; only skills pass the gate."""
+    if kind != "skill":
+        return {"status": "exempt", "reasons": [], "measured": {}}
+    from skill_zoo.admission import FORCED, examine
+
+    if admission is None:
+        admission = FORCED if force else examine(obj, load_entry(find_reward_model("judge", zoo), []))
+    return admission.to_json(force, what)
+
+
+def load(id: Id, zoo: Folder | None = None, *, lock: Folder | None = None) -> Any:
     """The object behind an id: a `LowLevelController`, `Skill`, `MultiSkillPolicy` or reward model.
 
-    `humanoid/wave-right-hand` means its newest version. Every byte is verified; equal low-level controllers are shared.
+    `humanoid/wave-right-hand` means its newest version, `...@v2`, `...@stable` and `...@sha256:1234567890ab` the one
+    named; with a `lock` file, the name means what is locked there. Every byte is verified; equal low-level controllers
+    are shared; nothing is compiled.
     """
-    return load_entry(find(id, zoo), controller_roots(zoo))
+    return load_entry(find(id, zoo) if lock is None else find_locked(id, lock, zoo), controller_roots(zoo))
 
 
 def load_low_level(id: Id, zoo: Folder | None = None) -> Any:
@@ -114,6 +140,16 @@ def load_low_level(id: Id, zoo: Folder | None = None) -> Any:
 def describe(id: Id, zoo: Folder | None = None) -> Manifest:
     """The manifest behind an id."""
     return find(id, zoo).manifest
+
+
+def alias(id: Id, alias: str, zoo: Folder | None = None) -> SkillId:
+    """Make `character/name@alias` mean the version behind `id`, until it is set again; returns that version.
+
+    Written to the folder that holds the entry. Loading through an alias checks that the version is still the same.
+    """
+    entry = find(id, zoo)
+    set_alias(Store(entry.root), alias, entry.manifest)
+    return entry.id
 
 
 def read_file(id: Id, name: str, zoo: Folder | None = None) -> bytes:

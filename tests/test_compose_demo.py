@@ -33,7 +33,7 @@ def zoo(tmp_path_factory):
         controller = make_controller(seed)
         skill_zoo.save(controller, f"low-level-{seed}", zoo=folder)
         for name in names:
-            skill_zoo.save(make_skill(controller, name), skill_zoo.slug(name), zoo=folder)
+            skill_zoo.save(make_skill(controller, name), skill_zoo.slug(name), zoo=folder, force=True)
     skill_zoo.save(make_reward_model(), "reward-model", zoo=folder, config={"role": "reward"})
     return folder
 

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
@@ -32,6 +33,11 @@ class StopSignals:
         self.exit_code = 128 + number
         self.__exit__()
         print("stopping after this step; again to stop at once", file=sys.stderr, flush=True)
+
+
+def command() -> list[str]:
+    """The tool that runs and its arguments, as manifests record what made an entry."""
+    return [f"tools/{Path(sys.argv[0]).name}", *sys.argv[1:]]
 
 
 def run(main: Callable[[], int | None]) -> None:

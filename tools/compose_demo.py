@@ -60,7 +60,7 @@ def main() -> None:
     from anyskill_brax.render.video import film
     from anyskill_brax.script import Phrase, parse_script, resolve
     from anyskill_brax.types import UserError
-    from skill_zoo.publish import find_reward_model
+    from skill_zoo.search import find_reward_model
     from skill_zoo.zoo import load_entry
 
     entries = find_skills(args.zoo)

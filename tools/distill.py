@@ -36,8 +36,7 @@ def main() -> int:
     from anyskill_brax.types import UserError
     from skill_zoo import repertoire
     from skill_zoo.ids import check_name
-    from skill_zoo.publish import find_reward_model
-    from skill_zoo.search import save_target
+    from skill_zoo.search import find_reward_model, save_target
     from skill_zoo.zoo import load_entry
 
     console, name, zoo = Console(), check_name(options.name), save_target(options.zoo)
@@ -101,6 +100,7 @@ def main() -> int:
         reward_model=model,
         config=config,
         zoo=zoo,
+        command=_door.command(),
     )
     console.print(f"published {published} in {zoo}")
     return 0

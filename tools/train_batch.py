@@ -35,7 +35,7 @@ def main() -> int:
     from anyskill_brax.high_level.progress import Progress
     from skill_zoo import publish
     from skill_zoo.ids import check_name, slug
-    from skill_zoo.search import save_target
+    from skill_zoo.search import find_reward_model, save_target
     from skill_zoo.zoo import load_entry
 
     console = Console()
@@ -44,13 +44,13 @@ def main() -> int:
     workdir = options.workdir or Path("outputs/train_batch") / options.instructions.stem
     controller = publish.find_entry(options.low_level, options.zoo)
     low_level = load_entry(controller, [])
-    judge = load_entry(publish.find_reward_model("judge", options.zoo), [])
+    judge = load_entry(find_reward_model("judge", options.zoo), [])
     if options.clip is not None:
         from anyskill_brax.clip.hf_clip import HfClip
 
         model: Any = HfClip.load(options.clip)
     else:
-        model = load_entry(publish.find_reward_model("reward", options.zoo), [])
+        model = load_entry(find_reward_model("reward", options.zoo), [])
     for warning in unfamiliar(model, instructions):
         console.print(f"warning: {warning}", style="yellow", markup=False)
 
@@ -86,6 +86,7 @@ def main() -> int:
         config=settings,
         reward_model={"name": model.name, "sha256": model.sha256},
         seed=settings["seed"],
+        command=_door.command(),
     )
     console.print(publish.table(trained, verdicts))
     published = sum(bool(v.id) for v in verdicts)

@@ -17,7 +17,7 @@ from skill_zoo.archive import _header
 def packed(zoo, tmp_path, controller):
     """(archive, the zoo that it came from)"""
     skill_zoo.save(controller, "low-level")
-    skill_zoo.save(make_skill(controller, "wave"), "wave", files={"card.md": b"# wave", "empty.md": b""})
+    skill_zoo.save(make_skill(controller, "wave"), "wave", files={"card.md": b"# wave", "empty.md": b""}, force=True)
     skill_zoo.export_archive("humanoid/wave", tmp_path / "wave.tar")
     return tmp_path / "wave.tar", zoo
 

@@ -32,6 +32,8 @@ MANIFEST = Manifest(
     metrics={"score": 0.1, "role": "judge"},
     config={"widths": [1024, 512]},
     motions={"walk": "CC BY 4.0"},
+    admission={"status": "admitted", "reasons": [], "measured": {"fell": 0.0}},
+    command=("tools/train_batch.py", "--zoo", "my_zoo"),
 )
 
 
@@ -61,9 +63,9 @@ def test_every_changed_byte_is_found():
             Manifest.from_bytes(other, "a test")
 
 
-@pytest.mark.parametrize("version", [0, 2, "1", 1.5, None, True, [], 10**30])
+@pytest.mark.parametrize("version", [0, 3, "1", 1.5, None, True, [], 10**30])
 def test_other_formats_are_named(version):
-    with pytest.raises(UnsupportedFormat, match="reads 1"):
+    with pytest.raises(UnsupportedFormat, match="reads 1 to 2"):
         Manifest.from_bytes(signed(format_version=version), "a test")
 
 
@@ -103,6 +105,12 @@ WRONG = [
     ),
     {"files": {f"{n}.md": {"size": 1, "sha256": "a" * 64} for n in range(100)}},
     {"extra": 1},
+    {"format_version": 1},  # whose manifests say nothing of admission
+    {"admission": {"status": "admitted"}},
+    {"admission": {"status": "exempt", "reasons": [], "measured": {}}},  # a skill is never exempt
+    {"admission": {"status": "unverified", "reasons": ["\x1b[31mred"], "measured": {}}},
+    {"command": "rm -rf /"},
+    {"command": [1]},
     {"motions": ...},
 ]
 

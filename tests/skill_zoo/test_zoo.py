@@ -25,7 +25,9 @@ MOMENT = datetime.datetime(2026, 1, 31, 12, tzinfo=datetime.UTC)
 def test_a_skill_acts_the_same_after_a_round_trip(zoo, controller):
     skill = make_skill(controller, "wave your right hand")
     low_level_id = skill_zoo.save(controller, "low-level", motions={"walk": "CC BY 4.0"})
-    skill_id = skill_zoo.save(skill, "wave", metrics={"score": np.float32(0.5)}, files={"card.md": b"# wave"})
+    skill_id = skill_zoo.save(
+        skill, "wave", metrics={"score": np.float32(0.5)}, files={"card.md": b"# wave"}, force=True
+    )
     assert (str(low_level_id), str(skill_id)) == ("humanoid/low-level-v1", "humanoid/wave-v1")
 
     again = skill_zoo.load("humanoid/wave")
@@ -46,7 +48,7 @@ def test_every_kind_of_policy_round_trips(zoo, controller):
     low_level_id = skill_zoo.save(controller, "low-level")
     skill_zoo.save(multi, "many", low_level=low_level_id)
     bound = Skill(multi.for_instruction("walk"), controller, "walk", "walk")
-    skill_zoo.save(bound, "walk")
+    skill_zoo.save(bound, "walk", force=True)
     obs = jnp.asarray(np.random.default_rng(1).normal(size=controller.obs_dim), jnp.float32)
     again = skill_zoo.load("humanoid/many")
     assert again.instructions == ("wave", "walk")
@@ -66,14 +68,14 @@ def test_a_reward_model_round_trips_and_searches(zoo, controller):
     assert skill_zoo.describe(skill_id).interface == {"character_sha256": controller.character_sha256}
     skill_zoo.save(controller, "low-level")
     for text in ("sit down", "wave"):
-        skill_zoo.save(make_skill(controller, text), skill_zoo.slug(text))
+        skill_zoo.save(make_skill(controller, text), skill_zoo.slug(text), force=True)
     assert skill_zoo.list_skills(query="wave", kind="skill", encoder=again)[0].instruction == "wave"
 
 
 def test_controllers_are_shared_in_memory_and_let_go(zoo, controller):
     skill_zoo.save(controller, "low-level")
     for name in ("one", "two"):
-        skill_zoo.save(make_skill(controller, name), name)
+        skill_zoo.save(make_skill(controller, name), name, force=True)
     one, two = skill_zoo.load("humanoid/one"), skill_zoo.load("humanoid/two")
     assert one.low_level is two.low_level is skill_zoo.load("humanoid/low-level")
     alive = weakref.ref(one.low_level)
@@ -103,7 +105,7 @@ def test_versions_are_immutable_and_the_newest_is_the_default(zoo, controller):
 def test_the_listing_answers_questions(zoo, controller):
     skill_zoo.save(controller, "low-level")
     for text in ("wave your right hand", "raise both arms", "walk forward slowly", "stand and wait"):
-        skill_zoo.save(make_skill(controller, text), skill_zoo.slug(text))
+        skill_zoo.save(make_skill(controller, text), skill_zoo.slug(text), force=True)
     assert len(skill_zoo.list_skills()) == 5
     assert len(skill_zoo.list_skills(kind="skill")) == 4
     assert skill_zoo.list_skills(character="horse") == []
@@ -139,9 +141,9 @@ def test_the_first_folder_of_the_search_path_decides(tmp_path, monkeypatch, zoo,
 def test_a_skill_may_stand_on_a_controller_in_another_folder(tmp_path, monkeypatch, zoo, controller):
     skill_zoo.save(controller, "low-level", zoo=tmp_path / "shared")
     with pytest.raises(skill_zoo.SkillNotFound, match="Publish it first"):
-        skill_zoo.save(make_skill(controller, "wave"), "wave")
+        skill_zoo.save(make_skill(controller, "wave"), "wave", force=True)
     monkeypatch.setenv("SKILL_ZOO_PATH", f"{zoo}:{tmp_path / 'shared'}")
-    skill_zoo.save(make_skill(controller, "wave"), "wave")
+    skill_zoo.save(make_skill(controller, "wave"), "wave", force=True)
     assert skill_zoo.load("humanoid/wave").low_level_id == "humanoid/low-level-v1"
     monkeypatch.setenv("SKILL_ZOO_PATH", str(zoo))
     with pytest.raises(skill_zoo.SkillNotFound, match=r"low-level-v1.*low-level controller of humanoid/wave-v1"):
@@ -151,7 +153,7 @@ def test_a_skill_may_stand_on_a_controller_in_another_folder(tmp_path, monkeypat
 
 def test_another_controller_under_the_pinned_id_is_refused(tmp_path, zoo, controller):
     skill_zoo.save(controller, "low-level")
-    skill_zoo.save(make_skill(controller, "wave"), "wave")
+    skill_zoo.save(make_skill(controller, "wave"), "wave", force=True)
     skill_zoo.save(make_controller(7), "low-level", zoo=tmp_path / "other")
     shutil.rmtree(zoo / "entries/humanoid/low-level")
     shutil.copytree(tmp_path / "other", zoo, dirs_exist_ok=True)
@@ -180,7 +182,7 @@ def test_an_entry_under_another_name_is_refused(zoo, controller):
 
 def test_a_skill_and_its_controller_must_state_one_interface(zoo, controller):
     skill_zoo.save(controller, "low-level")
-    manifest = skill_zoo.describe(skill_zoo.save(make_skill(controller, "wave"), "wave"))
+    manifest = skill_zoo.describe(skill_zoo.save(make_skill(controller, "wave"), "wave", force=True))
     other = dict(manifest.interface, latent_dim=5)
     forged = Manifest(**{**vars(manifest), "interface": other, "id": SkillId("humanoid", "forged", 1)})
     Store(zoo).commit(forged.id, {}, forged.to_bytes())
@@ -215,7 +217,7 @@ def test_what_cannot_work_is_never_published(zoo, controller):
 
 def test_a_missing_skill_names_its_neighbours_and_the_folders_searched(zoo, controller):
     skill_zoo.save(controller, "low-level")
-    skill_zoo.save(make_skill(controller, "wave"), "wave-right-hand")
+    skill_zoo.save(make_skill(controller, "wave"), "wave-right-hand", force=True)
     with pytest.raises(skill_zoo.SkillNotFound, match="did you mean humanoid/wave-right-hand") as caught:
         skill_zoo.load("humanoid/wave-rihgt-hand")
     assert str(zoo) in str(caught.value)
@@ -276,7 +278,7 @@ def test_every_flipped_bit_of_an_entry_is_found(zoo, controller):
 
 def test_a_damaged_entry_hides_no_other(zoo, controller):
     skill_zoo.save(controller, "low-level")
-    skill_zoo.save(make_skill(controller, "wave"), "wave")
+    skill_zoo.save(make_skill(controller, "wave"), "wave", force=True)
     manifest: Path = zoo / "entries/humanoid/wave/v1/manifest.json"
     manifest.write_bytes(manifest.read_bytes()[:-40])
     with pytest.warns(UserWarning, match="humanoid/wave-v1"):

@@ -31,7 +31,7 @@ def tool(monkeypatch, capsys):
 
 def test_list_show_verify_export_import(tool, zoo, tmp_path, controller):
     skill_zoo.save(controller, "low-level")
-    skill_zoo.save(make_skill(controller, "wave your [bold]hand"), "wave")
+    skill_zoo.save(make_skill(controller, "wave your [bold]hand"), "wave", force=True)
     code, out, _ = tool("list")
     assert code == 0 and "humanoid/wave-v1" in out and "wave your [bold]hand" in out
     assert [entry["id"] for entry in json.loads(tool("list", "--kind", "skill", "--json")[1])] == ["humanoid/wave-v1"]
@@ -69,7 +69,7 @@ def test_bad_input_is_one_message_and_exit_code_2(tool, zoo, tmp_path, controlle
 
 def test_the_first_entry_of_the_listing_loads_in_a_fresh_process(zoo, controller):
     skill_zoo.save(controller, "low-level")
-    skill_zoo.save(make_skill(controller, "wave"), "a-first")
+    skill_zoo.save(make_skill(controller, "wave"), "a-first", force=True)
     code = "import skill_zoo; s = skill_zoo.load(skill_zoo.list_skills()[0].id); print(s)"
     environment = {**os.environ, "SKILL_ZOO_PATH": str(zoo), "JAX_PLATFORMS": "cpu"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
