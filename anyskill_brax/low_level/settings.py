@@ -88,7 +88,8 @@ class WarmStartSettings:
     lr: float
     noise: float  # on driving actions
     follow_share: float  # of the worlds; the others hold still poses
-    hold: tuple[int, int]  # control steps a still pose is held, at least and at most
+    sphere_share: float  # of held latents, those uniform on the sphere: the nearest known pose
+    hold: tuple[int, int]  # control steps a latent is held, at least and at most
     teacher_decay: float  # the teacher drives this share ** round of the worlds
     balance_weight: float  # of legs and waist in the regression, arms and neck count 1
     balance_gains: tuple[tuple[float, ...], ...]  # [2 planes x 4 joint groups, 4 deviations], see `balance`

@@ -1,10 +1,9 @@
 """A warm start for the ASE objective: an encoder that knows the motions apart, and an actor cloned from a teacher.
 
 Samples are dear on a CPU. The encoder is fitted to reference windows (neighbours close, others spread). Then the actor
-learns, by DAgger (Ross et al. 2011), to answer (observation, latent) as a teacher that sees the reference would: the
-next reference pose as PD target, plus a balance feedback. Half of the worlds follow a motion under the latents of its
-coming windows; the others hold the latent of a still pose and reach it from wherever they are. What it saves:
-`docs/experiments/balance-feedback.md`.
+learns, by DAgger (Ross et al. 2011), to answer (observation, latent) as a teacher that sees the reference would
+(`teacher.py`). Some worlds follow a motion under the latents of its coming windows; the others hold a latent, reach the
+still pose that it means from wherever they are, and keep it. What it saves: `docs/experiments/balance-feedback.md`.
 """
 
 import functools
@@ -18,20 +17,20 @@ import optax
 from flax import struct
 
 from anyskill_brax.character.humanoid import LATENT_STEPS
-from anyskill_brax.character.kinematics import BodyState
 from anyskill_brax.envs import observations
 from anyskill_brax.envs.humanoid_env import HumanoidEnv, HumanoidState
 from anyskill_brax.low_level import losses
-from anyskill_brax.low_level.balance import balancing_joints, correction
-from anyskill_brax.low_level.feedforward import accelerations, support_shift
+from anyskill_brax.low_level.balance import balancing_joints
 from anyskill_brax.low_level.reference import Reference, tracking_error
 from anyskill_brax.low_level.settings import LowLevelSettings
+from anyskill_brax.low_level.teacher import Teacher
 from anyskill_brax.low_level.train import Networks
 from anyskill_brax.low_level.worlds import select
-from anyskill_brax.networks import Actor, Encoder, Normalizer
+from anyskill_brax.networks import Actor, Encoder, Normalizer, sample_latents
 from anyskill_brax.types import Metrics, Params, PRNGKey
 
 Log = Callable[[str, int, Metrics], None]
+KNOWN_POSES = 2048
 
 
 def fit(
@@ -133,11 +132,9 @@ class Pupil:
         self._latents, self._normalizer = latents, obs_normalizer
         self._actor: Any = Actor(env.character.action_dim, settings.networks.actor, settings.networks.style)
         warm = settings.warm_start
-        self.gains = jnp.asarray(warm.balance_gains, jnp.float32).reshape(2, 4, 4)
-        qpos, qvel = np.asarray(reference.qpos), np.asarray(reference.qvel)
-        qacc = accelerations(qvel, np.asarray(reference.clip))
-        self._moving = jnp.asarray(support_shift(env.character, qpos, qvel, qacc))  # [F, 28]
-        self._still = jnp.asarray(support_shift(env.character, qpos, 0.0 * qvel, 0.0 * qvel))
+        self.teacher = Teacher.create(env.character, reference, warm.balance_gains)
+        self._known = reference.still[:: max(1, reference.still.size // KNOWN_POSES)]  # [S]
+        self._known_latents = latents(self._known)  # [S, L]
         self._optimizer = optax.adam(optax.cosine_decay_schedule(warm.lr, warm.rounds * warm.steps))
 
     def learn(self, key: PRNGKey, params: Params, report: Log) -> Params:
@@ -167,25 +164,27 @@ class Pupil:
             "seconds_holding": 1.0 / (30.0 * jnp.maximum(holding, 1e-4)),
         }
 
-    def _target(self, room: Class) -> BodyState:
-        """The reference pose of this moment; motionless where a pose is held."""
-        return self._reference.bodies(self._env.character, room.row, room.follows)
+    def _assignment(self, key: PRNGKey, follows: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """What to do next, `(row, latent)`: to follow a motion from `row`, or to reach and hold the pose `row`.
 
-    def teach(self, room: Class) -> jax.Array:
-        """The teacher's action `[W, 28]`: the next reference pose, led by the lag, what carries it, balance."""
-        character, reference = self._env.character, self._reference
-        ahead = jnp.where(room.follows, reference.ahead(room.row, 1), room.row)
-        # Joint damping acts on absolute velocity, so a PD drive lags its target by kd / kp seconds: lead by as much.
-        lead = jnp.asarray(character.kd / character.kp) * reference.qvel[ahead, 6:] * room.follows[:, None]
-        carried = jnp.where(room.follows[:, None], self._moving[ahead], self._still[ahead])
-        shift = carried + correction(character, self.gains, room.humanoid.bodies, self._target(room))
-        return jnp.clip(character.action_for(reference.qpos[ahead, 7:] + lead + shift), -1.0, 1.0)
-
-    def _draw(self, key: PRNGKey, follows: jax.Array) -> jax.Array:
-        """Reference rows to start from or to hold, `[W]`."""
-        key_any, key_still = jax.random.split(key)
+        Held latents are those of still poses; some are uniform on the sphere and mean the known pose nearest to them:
+        every latent then means something that can be held.
+        """
+        key_any, key_still, key_kind, key_sphere = jax.random.split(key, 4)
         still = self._reference.sample_still(key_still, follows.shape)
-        return jnp.where(follows, self._reference.sample(key_any, follows.shape), still)
+        row = jnp.where(follows, self._reference.sample(key_any, follows.shape), still)
+        latent = self._latents(self._coming(row, follows))
+        sphere = sample_latents(key_sphere, follows.shape, latent.shape[-1])
+        nearest = self._known[jnp.argmax(sphere @ self._known_latents.T, axis=-1)]
+        free = ~follows & jax.random.bernoulli(key_kind, self._settings.warm_start.sphere_share, follows.shape)
+        return jnp.where(free, nearest, row), jnp.where(free[:, None], sphere, latent)
+
+    def _coming(self, row: jax.Array, follows: jax.Array) -> jax.Array:
+        return jnp.where(follows, self._reference.ahead(row, LATENT_STEPS), row)
+
+    def _hold(self, key: PRNGKey, follows: jax.Array) -> jax.Array:
+        steps = jax.random.randint(key, follows.shape, *self._settings.warm_start.hold)
+        return jnp.where(follows, LATENT_STEPS, steps)
 
     def _fresh(self, key: PRNGKey, follows: jax.Array) -> Class:
         """New episodes: on the reference where a motion is followed; else on one still pose, about to reach another.
@@ -193,25 +192,32 @@ class Pupil:
         The default pose is among them: it drops a centimetre onto its feet.
         """
         keys = jax.random.split(key, 5)
-        row, other = self._draw(keys[0], follows), self._draw(keys[1], follows)
-        begin = jnp.where(follows, row, other)
-        zero = jnp.zeros(follows.shape, jnp.int32)
+        row, latent = self._assignment(keys[0], follows)
+        begin = jnp.where(follows, row, self._reference.sample_still(keys[1], follows.shape))
         qvel = self._reference.qvel[begin] * follows[:, None] + 0.1 * jax.random.normal(keys[2], (follows.size, 34))
         default = ~follows & jax.random.bernoulli(keys[4], 0.4, follows.shape)
         qpos = jnp.where(default[:, None], self._env.character.default_qpos, self._reference.qpos[begin])
         return Class(
             humanoid=self._env.place(qpos, qvel),
             row=row,
-            latent=self._latents(self._coming(row, follows)),
-            hold=jnp.where(
-                follows, LATENT_STEPS, jax.random.randint(keys[3], zero.shape, *self._settings.warm_start.hold)
-            ),
-            age=zero,
+            latent=latent,
+            hold=self._hold(keys[3], follows),
+            age=jnp.zeros(follows.shape, jnp.int32),
             follows=follows,
         )
 
-    def _coming(self, row: jax.Array, follows: jax.Array) -> jax.Array:
-        return jnp.where(follows, self._reference.ahead(row, LATENT_STEPS), row)
+    def _renew(self, key: PRNGKey, room: Class) -> Class:
+        """The coming window's latent where a motion is followed, another pose where one was held long enough."""
+        key_next, key_hold = jax.random.split(key)
+        due, other = room.hold <= 0, ~room.follows
+        row, latent = self._assignment(key_next, room.follows)
+        row = jnp.where(due & other, row, room.row)
+        latent = jnp.where(other[:, None], latent, self._latents(self._coming(row, room.follows)))
+        return room.replace(
+            row=row,
+            latent=jnp.where(due[:, None], latent, room.latent),
+            hold=jnp.where(due, self._hold(key_hold, room.follows), room.hold),
+        )
 
     def start(self, key: PRNGKey) -> Class:
         warm = self._settings.warm_start
@@ -225,7 +231,7 @@ class Pupil:
         def control_step(room: Class, key: PRNGKey) -> tuple[Class, Lesson]:
             keys = jax.random.split(key, 5)
             norm_obs = self._normalizer(observations.observe(room.humanoid.bodies))
-            label = self.teach(room)
+            label = self.teacher.action(env.character, self._reference, room.humanoid.bodies, room.row, room.follows)
             own = self._actor.apply(params, norm_obs, room.latent)
             action = jnp.where(teacher_drives, label, own) + warm.noise * jax.random.normal(keys[0], label.shape)
             after = env.advance(room.humanoid, action)
@@ -233,28 +239,14 @@ class Pupil:
             over = room.follows & (room.row >= self._reference.last[room.row])
             row = jnp.where(room.follows, self._reference.ahead(room.row, 1), room.row)
             moved = room.replace(humanoid=after, row=row, hold=room.hold - 1, age=room.age + 1)
-            lost = room.follows & (
-                tracking_error(after.bodies, self._target(moved)) > self._settings.start.max_tracking_error
-            )
+            target = self._reference.bodies(env.character, row, room.follows)
+            lost = room.follows & (tracking_error(after.bodies, target) > self._settings.start.max_tracking_error)
             failed = lost | (~room.follows & env.has_fallen(after.bodies))
             ended = failed | over | (moved.age >= self._settings.start.episode_steps)
             moved = select(ended, self._fresh(keys[1], room.follows), self._renew(keys[2], moved))
             return moved, Lesson(norm_obs=norm_obs, latent=room.latent, action=label, ended=failed)
 
         return jax.lax.scan(control_step, room, jax.random.split(key_steps, warm.horizon))
-
-    def _renew(self, key: PRNGKey, room: Class) -> Class:
-        """The coming window's latent where a motion is followed, another pose where one was held long enough."""
-        key_row, key_hold = jax.random.split(key)
-        due = room.hold <= 0
-        row = jnp.where(due & ~room.follows, self._draw(key_row, room.follows), room.row)
-        hold = jnp.where(
-            room.follows, LATENT_STEPS, jax.random.randint(key_hold, row.shape, *self._settings.warm_start.hold)
-        )
-        latent = self._latents(self._coming(row, room.follows))
-        return room.replace(
-            row=row, latent=jnp.where(due[:, None], latent, room.latent), hold=jnp.where(due, hold, room.hold)
-        )
 
     def _study(self, key: PRNGKey, params: Params, opt, lessons: Lesson):
         return _study(self._actor, self._optimizer, self._settings.warm_start, self._env, key, params, opt, lessons)
