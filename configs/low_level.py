@@ -97,7 +97,8 @@ def get_config(variant: str = "") -> ConfigDict:
             lr=1e-3,
             noise=0.015,
             follow_share=0.4,
-            hold=(45, 150),  # control steps a still pose is held
+            sphere_share=0.3,
+            hold=(45, 150),
             teacher_decay=0.9,
             balance_weight=10.0,
             # Rows: ankles, hips of standing legs, of swinging legs, waist, in the sagittal and then the frontal plane;

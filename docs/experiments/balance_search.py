@@ -46,7 +46,7 @@ def main() -> None:
 
     def lessons(gains: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array]:
         """`gains [W, 2, 4, 4]` -> failures per second `[W]`, and who follows a motion."""
-        pupil.gains = gains
+        pupil.teacher = pupil.teacher.replace(gains=gains)
         room, ended = pupil.start(key), 0.0
         for i in range(ROUNDS):
             room, lesson = pupil.round(jax.random.fold_in(key, i), params, room, jnp.asarray(1.0))
