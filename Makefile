@@ -5,7 +5,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install demo test check format bench lock clean
+.PHONY: help install demo test torture check format bench lock clean
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -25,6 +25,9 @@ demo: $(INSTALLED)  ## train skills from a list of sentences, chain those that p
 
 test: $(INSTALLED)  ## every test
 	$(PY) -m pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile
+
+torture: $(INSTALLED)  ## the zoo under attack, at most 40 minutes; rewrites docs/trust-report.md
+	$(PY) tests/skill_zoo/torture.py --report docs/trust-report.md
 
 check: $(INSTALLED)  ## format, lint, types, import floors and the fast tests
 	$(VENV)/bin/ruff format --check

@@ -8,6 +8,7 @@ import dataclasses
 import functools
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -281,7 +282,7 @@ def canonical_json(value: Any) -> bytes:
 def strict_json(data: bytes, what: object) -> Any:
     """JSON without duplicate keys, NaN, or depth beyond what a manifest needs; `CorruptArtifact` otherwise."""
     try:
-        value = json.loads(data.decode("utf-8"), object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
+        value = json.loads(data.decode("utf-8"), **_STRICT)
         _check_depth(value, _MAX_DEPTH)
     except (ValueError, RecursionError) as error:
         raise CorruptArtifact(what, "JSON of modest depth", str(error)) from error
@@ -303,6 +304,15 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    if not math.isfinite(value := float(text)):
+        raise ValueError(f"{text[:80]} is larger than a number can be")
+    return value
+
+
+_STRICT: Any = {"object_pairs_hook": _no_duplicates, "parse_constant": _no_constant, "parse_float": _finite}
 
 
 @functools.cache

@@ -127,6 +127,7 @@ def test_bvh_cut_in_half_names_file_and_line(tmp_path):
         ("HIERARCHY", "HIRARCHY", "line 1: expected HIERARCHY"),
         ("OFFSET 3.0 0.0 0.0", "OFFSET 3.0 x 0.0", "expected OFFSET x y z"),
         ("CHANNELS 3 Z", "CHANNELS 4 Z", "expected CHANNELS n"),
+        ("Zrotation Yrotation", "Yrotation Yrotation", "no axis twice"),
         ("Frame Time: 0.05", "Frame Time: 0", "frame time above 0"),
         ("OFFSET 0.0 -4.0 0.0", "OFFSET 0.0 4.0 0.0", "standing figure"),
     ],

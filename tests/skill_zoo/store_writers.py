@@ -1,4 +1,4 @@
-"""Writers for test_store.py, in a process of their own that forks and kills: `python store_writers.py MODE ROOT`.
+"""Writers in a process of their own that forks and kills: `python store_writers.py MODE ROOT [NUMBER ...]`.
 
 Prints one JSON value: what the writers were told had been published, or how many points they were killed at.
 """
@@ -52,14 +52,14 @@ def in_child(work: Callable[[], None]) -> int:
     return pid
 
 
-def many_writers(root: Path, writers: int = 4, publishes: int = 10) -> list[tuple[str, str]]:
-    """All publish under two names at once; [(id, content)] as acknowledged."""
+def many_writers(root: Path, writers: int = 4, publishes: int = 10, names: int = 2) -> list[tuple[str, str]]:
+    """All publish under one or two names at once; [(id, content)] as acknowledged."""
     reader, writer = os.pipe()
 
     def work(index: int) -> None:
         for n in range(publishes):
             content = f"{index}-{n}"
-            acknowledged = publish(root, WAVE if n % 2 else WALK, content.encode())
+            acknowledged = publish(root, (WAVE, WALK)[(n + 1) % names], content.encode())
             os.write(writer, f"{acknowledged} {content}\n".encode())
 
     children = [in_child(lambda index=index: work(index)) for index in range(writers)]
@@ -69,9 +69,9 @@ def many_writers(root: Path, writers: int = 4, publishes: int = 10) -> list[tupl
     return [tuple(line.split()) for line in lines]
 
 
-def killed_writers(root: Path, kills: int = 20) -> list[tuple[str, str]]:
+def killed_writers(root: Path, kills: int = 20, seed: int = 0) -> list[tuple[str, str]]:
     """A writer publishes without pause and is killed at a random moment, again and again; what was acknowledged."""
-    rng, lines = random.Random(0), []
+    rng, lines = random.Random(seed), []
     for trial in range(kills):
         reader, writer = os.pipe()
 
@@ -82,7 +82,7 @@ def killed_writers(root: Path, kills: int = 20) -> list[tuple[str, str]]:
 
         child = in_child(work)
         os.close(writer)
-        time.sleep(rng.uniform(0.002, 0.05))
+        time.sleep(rng.uniform(0.001, 0.03))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         lines += os.fdopen(reader).read().split("\n")[:-1]
@@ -139,4 +139,4 @@ def killed_at_every_step(root: Path) -> int:
 
 if __name__ == "__main__":
     modes = {mode.__name__: mode for mode in (many_writers, killed_writers, killed_at_every_step)}
-    print(json.dumps(modes[sys.argv[1]](Path(sys.argv[2]))))
+    print(json.dumps(modes[sys.argv[1]](Path(sys.argv[2]), *map(int, sys.argv[3:]))))
