@@ -136,6 +136,7 @@ def train(
             normalizers = (state.obs_normalizer, state.disc_normalizer)
             params = warm_start.fit(key_warm, settings, setup.env, setup.reference, params, *normalizers, log)
         state = state.replace(params=params)
+        folder.save(0, state)  # a warm start takes minutes
 
     total = max(1, int(config.total_samples) // setup.batch)
     first, began, saved = done, time.monotonic(), time.monotonic()

@@ -55,9 +55,8 @@ class LearnerSettings:
     epochs: int
     minibatch: int
     actor_lr: float
-    actor_rise: (
-        int  # minibatches over which actor_lr is reached (1: at once): a fresh critic must not undo a warm start
-    )
+    actor_rest: int  # minibatches before the actor learns: a fresh critic would undo a warm start
+    actor_rise: int  # minibatches over which actor_lr is then reached (1: at once)
     critic_lr: float
     disc_lr: float
     encoder_lr: float

@@ -313,13 +313,13 @@ def make_optimizers(settings: LowLevelSettings) -> Networks:
     """One optimiser per network (MimicKit's practice); weight decay on the discriminator alone."""
     learner = settings.learner
 
+    rise = optax.linear_schedule(learner.actor_lr / learner.actor_rise, learner.actor_lr, learner.actor_rise - 1)
+
     def adam(lr: optax.ScalarOrSchedule, decay: float = 0.0) -> optax.GradientTransformation:
         return optax.chain(optax.clip_by_global_norm(learner.max_grad_norm), optax.adamw(lr, weight_decay=decay))
 
     return Networks(
-        actor=adam(
-            optax.linear_schedule(learner.actor_lr / learner.actor_rise, learner.actor_lr, learner.actor_rise - 1)
-        ),
+        actor=adam(optax.join_schedules([optax.constant_schedule(0.0), rise], [learner.actor_rest])),
         critic=adam(learner.critic_lr),
         disc=adam(learner.disc_lr, learner.disc_weight_decay),
         encoder=adam(learner.encoder_lr),
