@@ -14,7 +14,7 @@ from typing import BinaryIO
 from skill_zoo.errors import CorruptArtifact, UnsupportedFormat, ZooIOError
 from skill_zoo.ids import SkillId
 from skill_zoo.manifest import MAX_MANIFEST_BYTES, FileRef, Manifest
-from skill_zoo.search import Folder, Id, controller_roots, find, pinned_controller, save_target
+from skill_zoo.search import Folder, Id, controller_roots, find, pinned_controller, refresh_index, save_target
 from skill_zoo.store import Store, blob_parts, manifest_parts
 from skill_zoo.zoo import check_pin, decode_entry
 
@@ -70,9 +70,11 @@ def import_archive(path: Folder, zoo: Folder | None = None, max_bytes: int = MAX
     store = Store(target)
     for manifest in manifests:
         store.check_free(manifest.id, manifest.to_bytes())
-    for manifest in reversed(manifests):  # the controller first: no moment shows a skill without it
-        files = {name: blobs[ref.sha256] for name, ref in manifest.files.items()}
-        store.commit(manifest.id, files, manifest.to_bytes())
+    store.commit_all(  # the controller first: no moment shows a skill without it
+        (manifest.id, {name: blobs[ref.sha256] for name, ref in manifest.files.items()}, manifest.to_bytes())
+        for manifest in reversed(manifests)
+    )
+    refresh_index(target)
     return [manifest.id for manifest in manifests]
 
 

@@ -9,7 +9,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Self
 
 from skill_zoo.errors import InvalidId
@@ -17,6 +17,7 @@ from skill_zoo.errors import InvalidId
 _WORD = r"[a-z0-9]+(?:-[a-z0-9]+)*"
 _ID = re.compile(rf"(?P<character>{_WORD})/(?P<name>{_WORD}?)(?:-v(?P<version>[1-9][0-9]{{0,5}}))?", re.ASCII)
 _NAME = re.compile(_WORD, re.ASCII)
+_UNVERSIONED = re.compile(rf"{_WORD}/{_WORD}", re.ASCII)
 _DIGEST = re.compile(r"sha256:[0-9a-f]{12,64}", re.ASCII)
 _VERSION = re.compile(r"v[1-9][0-9]{0,5}", re.ASCII)
 _VERSIONED = re.compile(r".*-v[0-9]+", re.ASCII)
@@ -47,10 +48,10 @@ class SkillId:
 
     @property
     def unversioned(self) -> Self:
-        return replace(self, version=None)
+        return type(self)(self.character, self.name)
 
     def at(self, version: int) -> Self:
-        return replace(self, version=version)
+        return type(self)(self.character, self.name, version)
 
     def __str__(self) -> str:
         return f"{self.character}/{self.name}" + (f"-v{self.version}" if self.version else "")
@@ -99,6 +100,13 @@ def check_name(name: str) -> str:
     if _VERSIONED.fullmatch(name):
         raise InvalidId(name, "a name does not end in -vN: the zoo gives the version")
     return name
+
+
+def check_unversioned(text: str) -> str:
+    """`character/name`, for lists of thousands that need no `SkillId`."""
+    if len(text) > 2 * _LONGEST or _UNVERSIONED.fullmatch(text) is None:
+        raise InvalidId(text)
+    return text
 
 
 def slug(instruction: str) -> str:

@@ -4,6 +4,7 @@ Search order: the folders of `SKILL_ZOO_PATH`, the zoo shipped with the package,
 that holds a name decides, as with any search path; a folder given as `zoo=` stands for all of them.
 """
 
+import functools
 import os
 import warnings
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 from skill_zoo.aliases import aliases_of, read_alias
 from skill_zoo.errors import CorruptArtifact, InterfaceMismatch, InvalidId, SkillNotFound, SkillZooError
 from skill_zoo.ids import Reference, SkillId, nearest
+from skill_zoo.index import Summary, listing, refresh
 from skill_zoo.manifest import Manifest
 from skill_zoo.store import Store
 
@@ -26,19 +28,23 @@ Folder = str | os.PathLike[str]
 
 @dataclass(frozen=True, repr=False)
 class Entry:
-    """One version of one entry, and the folder that holds it."""
+    """One version of one entry, and the folder that holds it; the manifest is read when it is first asked for."""
 
     id: SkillId
     root: Path
-    manifest: Manifest
+    summary: Summary
+
+    @functools.cached_property
+    def manifest(self) -> Manifest:
+        return _read_manifest(self.root, self.id)
 
     @property
     def kind(self) -> str:
-        return self.manifest.kind
+        return self.summary.kind
 
     @property
     def instruction(self) -> str:
-        return self.manifest.instruction
+        return self.summary.instruction
 
     def read(self, name: str) -> bytes:
         """One file, verified."""
@@ -111,18 +117,36 @@ def _resolve(store: Store, wanted: Reference) -> Entry | None:
 
 def entry_at(root: Path, skill_id: SkillId) -> Entry:
     """One exact version in one folder."""
+    manifest = _read_manifest(root, skill_id)
+    entry = Entry(skill_id, root, Summary.of(manifest))
+    entry.__dict__["manifest"] = manifest  # where cached_property keeps it
+    return entry
+
+
+def _read_manifest(root: Path, skill_id: SkillId) -> Manifest:
     manifest = Manifest.from_bytes(Store(root).read_manifest(skill_id), f"{skill_id} in {root}")
     if manifest.id != skill_id:
         raise CorruptArtifact(f"the manifest of {skill_id} in {root}", skill_id, str(manifest.id))
-    return Entry(skill_id, root, manifest)
+    return manifest
 
 
-def entries(roots: list[Path], all_versions: bool = False) -> Iterator[Entry]:
-    """Every name's newest version (or all) as `find` would see it; a damaged one is left out with a warning."""
+def entries(roots: list[Path], all_versions: bool = False, kind: str | None = None) -> Iterator[Entry]:
+    """Every name's newest version (or all) as `find` would see it; a damaged one is left out with a warning.
+
+    `kind` leaves out the others, cheaply where the index knows them.
+    """
     seen: set[SkillId] = set()
     for root in roots:
         store = Store(root)
-        for name in store.names():
+        known, unknown = listing(store)
+        if all_versions:
+            known, unknown = {}, [*known, *unknown]
+        for name, row in known.items():
+            if name not in seen:
+                seen.add(name)
+                if kind in (None, row.summary.kind):
+                    yield Entry(name.at(row.version), root, row.summary)
+        for name in unknown:
             versions = [name.at(version) for version in store.versions(name)]
             for skill_id in versions if all_versions else versions[-1:]:
                 key = skill_id if all_versions else name
@@ -130,17 +154,25 @@ def entries(roots: list[Path], all_versions: bool = False) -> Iterator[Entry]:
                     continue
                 seen.add(key)
                 try:
-                    yield entry_at(root, skill_id)
+                    entry = entry_at(root, skill_id)
+                    if kind in (None, entry.kind):
+                        yield entry
                 except SkillZooError as error:
                     warnings.warn(f"left out of the listing: {error}", stacklevel=2)
+
+
+def refresh_index(root: Path) -> None:
+    """After writing to a folder: renew the cache of its listing, if that is worth it."""
+    refresh(Store(root), lambda skill_id: entry_at(root, skill_id).summary)
 
 
 def controller_with(sha256: str, roots: list[Path]) -> Entry | None:
     """A published low-level controller by the sha256 of its weights."""
     for root in roots:
-        for entry in entries([root], all_versions=True):
-            if entry.kind == "low_level" and entry.manifest.weights.sha256 == sha256:
-                return entry
+        for all_versions in (False, True):  # the newest are listed at once, the others must be read
+            for entry in entries([root], all_versions, kind="low_level"):
+                if entry.summary.weights == sha256:
+                    return entry
     return None
 
 
@@ -168,7 +200,7 @@ def pinned_controller(manifest: Manifest, roots: list[Path]) -> Entry:
 def find_reward_model(role: str, zoo: Folder | None) -> Entry:
     """The published reward model whose manifest's config says `role`: "reward" (gives it) or "judge" (grades)."""
     roots = controller_roots(zoo)
-    models = (entry for entry in entries(roots) if entry.kind == "reward_model")
+    models = entries(roots, kind="reward_model")
     if found := next((entry for entry in models if entry.manifest.config.get("role") == role), None):
         return found
     advice = "Train one with tools/train_reward_model.py and publish it, or give a CLIP folder with --clip."

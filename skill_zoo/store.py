@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from skill_zoo.errors import CorruptArtifact, IdTaken, InvalidId, SkillNotFound, ZooIOError
-from skill_zoo.ids import SkillId
+from skill_zoo.ids import SkillId, check_name, check_unversioned
 from skill_zoo.manifest import MAX_FILE_BYTES, MAX_MANIFEST_BYTES, FileRef, canonical_json, strict_json
 
 _VERSION = re.compile(r"v([1-9][0-9]{0,5})", re.ASCII)
@@ -43,20 +43,32 @@ class Store:
 
     def names(self) -> list[SkillId]:
         """Every entry that has at least one committed version, sorted, unversioned."""
-        found = []
+        return sorted(self.newest())
+
+    def newest(self) -> dict[SkillId, int]:
+        """Every name and its newest committed version."""
+        found = {}
         for character in self.folders("entries"):
             for name in self.folders("entries", character):
                 with contextlib.suppress(InvalidId):  # not made by a zoo
-                    skill_id = SkillId.parse(f"{character}/{name}")
-                    if skill_id.version is None and self.versions(skill_id):
-                        found.append(skill_id)
-        return sorted(found)
+                    skill_id = SkillId(check_name(character), check_name(name))
+                    if version := next(self._committed(skill_id), None):
+                        found[skill_id] = version
+        return found
 
     def versions(self, skill_id: SkillId) -> list[int]:
         """Committed versions, ascending."""
+        return sorted(self._committed(skill_id))
+
+    def _committed(self, skill_id: SkillId) -> Iterator[int]:
+        """Committed versions, newest first: a folder without its manifest is a publish under way, or a dead one."""
         folders = self.folders("entries", skill_id.character, skill_id.name)
-        numbers = sorted(int(match[1]) for folder in folders if (match := _VERSION.fullmatch(folder)))
-        return [n for n in numbers if os.path.lexists(self.root.joinpath(*manifest_parts(skill_id.at(n))))]
+        base = f"{self.root}/entries/{skill_id.character}/{skill_id.name}"
+        for number in sorted(
+            (int(match[1]) for folder in folders if (match := _VERSION.fullmatch(folder))), reverse=True
+        ):
+            if os.path.lexists(f"{base}/v{number}/manifest.json"):
+                yield number
 
     def retired(self, skill_id: SkillId) -> list[int]:
         """Versions whose damaged manifests lie in quarantine: their numbers are never given again."""
@@ -72,7 +84,7 @@ class Store:
         if skill_id.version is not None:
             return skill_id if skill_id.version in self.versions(skill_id) else None
         alias = self.aliases().get(str(skill_id), 0)  # before the listing, which can then only be newer
-        newest = max(self.versions(skill_id), default=0)
+        newest = next(self._committed(skill_id), 0)
         if alias > newest:
             raise CorruptArtifact(
                 f"{skill_id} in {self.root}", f"version {alias}, named by aliases.json", f"version {newest}"
@@ -105,11 +117,11 @@ class Store:
         if data is None:
             return {}
         aliases = strict_json(data, self.root / "aliases.json")
-        try:
-            if all(type(v) is int and SkillId.parse(f"{name}-v{v}").version == v for name, v in aliases.items()):
+        if isinstance(aliases, dict) and all(type(v) is int and 0 < v < 10**6 for v in aliases.values()):
+            with contextlib.suppress(InvalidId):
+                for name in aliases:
+                    check_unversioned(name)
                 return aliases
-        except (AttributeError, InvalidId):
-            pass
         raise CorruptArtifact(self.root / "aliases.json", "{name: version} (it may be deleted)", "something else")
 
     # Writing
@@ -189,7 +201,7 @@ class Store:
         """Write the newest versions until a listing agrees: the last of any number of writers leaves them right."""
         while True:
             aliases = self.aliases()
-            newest = {str(name): self.versions(name)[-1] for name in self.names()}
+            newest = {str(name): version for name, version in self.newest().items()}
             wanted = {name: max(newest.get(name, 0), aliases.get(name, 0)) for name in newest | aliases}
             if wanted == aliases:
                 return
@@ -197,7 +209,9 @@ class Store:
 
     def forget_newest(self) -> None:
         """Write aliases.json anew from the entries alone: versions that vanished are accepted as gone."""
-        self.replace_file(("aliases.json",), canonical_json({str(n): self.versions(n)[-1] for n in self.names()}))
+        self.replace_file(
+            ("aliases.json",), canonical_json({str(name): version for name, version in self.newest().items()})
+        )
 
     def now(self) -> float:
         """The file system's own clock [s], which stamps its files."""
@@ -254,7 +268,7 @@ class Store:
     def folders(self, *parts: str) -> list[str]:
         """The real folders in a folder below the root, sorted; none where it does not exist."""
         try:
-            with os.scandir(self.root.joinpath(*parts)) as found:
+            with os.scandir("/".join((str(self.root), *parts))) as found:
                 return sorted(entry.name for entry in found if entry.is_dir(follow_symlinks=False))
         except (FileNotFoundError, NotADirectoryError):
             return []

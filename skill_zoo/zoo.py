@@ -1,14 +1,10 @@
 """The zoo by name: `save`, `load`, `list_skills`, `describe`, `verify`."""
 
 import datetime
-import difflib
-import re
 import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
-
-import numpy as np
+from typing import Any
 
 from anyskill_brax import __version__
 from skill_zoo import codecs
@@ -28,20 +24,16 @@ from skill_zoo.search import (
     find,
     find_reward_model,
     pinned_controller,
+    refresh_index,
     save_target,
 )
 from skill_zoo.store import Store
+from skill_zoo.text_search import TextEncoder, rank
 
 _controllers: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
 """Low-level controllers in memory, by the sha256 of their weights: a thousand skills share one."""
-
-
-class TextEncoder(Protocol):
-    """What `list_skills` needs to search by meaning; every reward model is one."""
-
-    def embed_text(self, texts: list[str]) -> np.ndarray:
-        """K texts -> `[K, D]` unit rows."""
-        ...
+_encoders: dict[str, Any] = {}
+"""The reward model that searches by meaning, by the sha256 of its weights; it keeps the texts that it has embedded."""
 
 
 def save(
@@ -108,7 +100,9 @@ def save(
 
     # Once for nothing: whatever is wrong with the manifest shows before a byte is written.
     manifest(skill_id.at(1), {file: FileRef.of(data) for file, data in contents.items()})
-    return Store(target).publish(skill_id, contents, manifest)
+    published = Store(target).publish(skill_id, contents, manifest)
+    refresh_index(target)
+    return published
 
 
 def _admit(obj: Any, kind: str, admission: Any, force: bool, what: str, zoo: Path) -> dict[str, Any]:
@@ -168,22 +162,14 @@ def list_skills(
 ) -> list[Entry]:
     """The newest version (or all) of every entry, sorted by id; with a `query`, best match first.
 
-    Without an `encoder`, entries are kept where half the words of the query resemble words of the name or instruction.
-    With one (a reward model), all are ranked by the cosine between query and instruction.
+    A query is compared by words with names and instructions, and by meaning through the text side of `encoder`, by
+    default of the zoo's published reward model; where there is none, only entries that share words with it are left.
     """
     if kind is not None and kind not in KINDS:
         raise SkillZooError(f"no kind {kind!r:.80}; there are {', '.join(KINDS)}")
-    kept = [e for e in entries(entry_roots(zoo), all_versions) if kind in (None, e.kind)]
-    kept = sorted((e for e in kept if character in (None, e.id.character)), key=lambda e: e.id)
-    if query is None or not kept:
-        return kept
-    if encoder is None:
-        scores = np.array([_word_score(query, entry) for entry in kept])
-    else:
-        rows = encoder.embed_text([query, *(e.instruction or e.id.name.replace("-", " ") for e in kept)])
-        scores = rows[1:] @ rows[0]
-    order = np.argsort(-scores, kind="stable")
-    return [kept[i] for i in order if encoder is not None or scores[i] >= 0.5]
+    found = entries(entry_roots(zoo), all_versions, kind)
+    kept = sorted((e for e in found if character in (None, e.id.character)), key=lambda e: e.id)
+    return kept if query is None or not kept else rank(kept, query, encoder or text_encoder(zoo))
 
 
 def decode_entry(manifest: Manifest, weights: bytes, controller: Any = None) -> Any:
@@ -219,6 +205,19 @@ def _load_controller(entry: Entry) -> Any:
     return controller
 
 
+def text_encoder(zoo: Folder | None = None) -> TextEncoder | None:
+    """The published reward model whose text side ranks what is searched for, loaded once; None if there is none."""
+    try:
+        entry = find_reward_model("reward", zoo)
+    except SkillNotFound:
+        return None
+    sha256 = entry.summary.weights
+    if sha256 not in _encoders:
+        _encoders.clear()
+        _encoders[sha256] = load_entry(entry, [])
+    return _encoders[sha256]
+
+
 def _controller_to_pin(obj: Any, low_level: Id | None, roots: list[Path]) -> Entry:
     """The published controller that an object about to be saved stands on."""
     carried = getattr(obj, "low_level", None)
@@ -238,18 +237,3 @@ def _controller_to_pin(obj: Any, low_level: Id | None, roots: list[Path]) -> Ent
     if sha256 and sha256 != entry.manifest.weights.sha256:
         raise InterfaceMismatch(f"the skill's controller and {entry.id}", sha256, entry.manifest.weights.sha256)
     return entry
-
-
-def _word_score(query: str, entry: Entry) -> float:
-    """Mean over the words of `query` of how well the best word of the entry matches, in [0, 1]."""
-    words = _stems(query)
-    texts = _stems(f"{entry.instruction} {entry.id.name} {entry.kind}")
-    matches = [
-        max((difflib.SequenceMatcher(None, word, text).ratio() for text in texts), default=0.0) for word in words
-    ]
-    return sum(match for match in matches if match > 0.75) / max(len(words), 1)
-
-
-def _stems(text: str) -> list[str]:
-    """Words without their commonest English endings: wave, waves, waved and waving are one."""
-    return [re.sub(r"(?<=\w{3})(ing|ed|es|e|s)$", "", word) for word in re.findall(r"\w+", text.lower())]
