@@ -134,7 +134,13 @@ def train(
         if init_from is None or config.warm_start_always:
             log = lambda *line: report(_warm_line(*line))  # noqa: E731
             normalizers = (state.obs_normalizer, state.disc_normalizer)
-            params = warm_start.fit(key_warm, settings, setup.env, setup.reference, params, *normalizers, log)
+            params = warm_start.fit(
+                key_warm, settings, setup.env, setup.reference, params, *normalizers, log, should_stop
+            )
+            if should_stop():
+                report("stopped in the warm start; the same command begins it again")
+                folder.close()
+                return None
         state = state.replace(params=params)
         folder.save(0, state)  # a warm start takes minutes
 

@@ -42,10 +42,12 @@ def fit(
     obs_normalizer: Normalizer,
     disc_normalizer: Normalizer,
     report: Log,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> Networks:
     """Encoder by alignment + uniformity, then actor by DAgger; critic and discriminator stay as they are.
 
-    The normalisers must be those that training goes on with: networks are fitted to what they will see.
+    The normalisers must be those that training goes on with: networks are fitted to what they will see. `should_stop`
+    ends it early, with whatever has been learnt.
     """
     key_encoder, key_actor = jax.random.split(key)
 
@@ -61,7 +63,7 @@ def fit(
             return encoder.apply(params.encoder, windows(rows))
 
         pupil = Pupil(settings, env, reference, latents, obs_normalizer)
-        params = params.replace(actor=pupil.learn(key_actor, params.actor, report))
+        params = params.replace(actor=pupil.learn(key_actor, params.actor, report, should_stop))
     return params
 
 
@@ -137,13 +139,15 @@ class Pupil:
         self._known_latents = latents(self._known)  # [S, L]
         self._optimizer = optax.adam(optax.cosine_decay_schedule(warm.lr, warm.rounds * warm.steps))
 
-    def learn(self, key: PRNGKey, params: Params, report: Log) -> Params:
+    def learn(self, key: PRNGKey, params: Params, report: Log, should_stop: Callable[[], bool]) -> Params:
         warm = self._settings.warm_start
         key_start, key_rounds = jax.random.split(key)
         room, opt = jax.jit(self.start)(key_start), self._optimizer.init(params)
         one_round = jax.jit(self.round)
         memory: list[Lesson] = []
         for i, key_round in enumerate(jax.random.split(key_rounds, warm.rounds)):
+            if should_stop():
+                break
             share = jnp.asarray(warm.teacher_decay**i)
             room, lesson = one_round(key_round, params, room, share)
             memory = [*memory, lesson][-warm.memory :]
