@@ -77,6 +77,11 @@ class HumanoidEnv(Env):
             window = jnp.repeat(frame[..., None, :], self.num_frames, axis=-2)
         return HumanoidState(physics=PhysicsState.create(qpos, qvel), bodies=bodies, window=window)
 
+    def grounded(self, qpos: jax.Array) -> jax.Array:
+        """`qpos [..., 35]` moved up or down until its lowest point is on the floor."""
+        bodies = forward_kinematics(self.character, qpos, jnp.zeros((*qpos.shape[:-1], qpos.shape[-1] - 1)))
+        return qpos.at[..., 2].add(-lowest_points(self.character, bodies).min(axis=-1))
+
     def place_default(self, lead: tuple[int, ...] = ()) -> HumanoidState:
         """Standing still in the default pose."""
         qpos = jnp.broadcast_to(jnp.asarray(self.character.default_qpos), (*lead, self.character.default_qpos.size))

@@ -41,8 +41,7 @@ def perturbed_starts(env: HumanoidEnv, key: PRNGKey, episodes: int) -> HumanoidS
     yaw = rotations.yaw_quat(jax.random.uniform(key_yaw, (episodes,), minval=-jnp.pi, maxval=jnp.pi))
     qpos = jnp.concatenate([qpos[:, :3], yaw, joints], axis=-1)
     qvel = 0.2 * jax.random.normal(key_vel, (episodes, 34))
-    floating = lowest_points(character, env.place(qpos, qvel).bodies).min(axis=-1)
-    return env.place(qpos.at[:, 2].add(-floating), qvel)
+    return env.place(env.grounded(qpos), qvel)
 
 
 @functools.partial(jax.jit, static_argnames=("env", "episodes", "latent_steps", "one_each"))

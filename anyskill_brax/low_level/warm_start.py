@@ -193,14 +193,18 @@ class Pupil:
     def _fresh(self, key: PRNGKey, follows: jax.Array) -> Class:
         """New episodes: on the reference where a motion is followed; else on one still pose, about to reach another.
 
-        The default pose is among them: it drops a centimetre onto its feet.
+        The default pose is among them. No start is at rest: where a pose is held, joints are off by 0.05 rad and
+        velocities by 0.2.
         """
-        keys = jax.random.split(key, 5)
+        keys = jax.random.split(key, 6)
         row, latent = self._assignment(keys[0], follows)
         begin = jnp.where(follows, row, self._reference.sample_still(keys[1], follows.shape))
-        qvel = self._reference.qvel[begin] * follows[:, None] + 0.1 * jax.random.normal(keys[2], (follows.size, 34))
+        noise = jnp.where(follows, 0.1, 0.2)[:, None] * jax.random.normal(keys[2], (follows.size, 34))
+        qvel = self._reference.qvel[begin] * follows[:, None] + noise
         default = ~follows & jax.random.bernoulli(keys[4], 0.4, follows.shape)
         qpos = jnp.where(default[:, None], self._env.character.default_qpos, self._reference.qpos[begin])
+        off = 0.05 * ~follows[:, None] * jax.random.normal(keys[5], (follows.size, qpos.shape[-1] - 7))
+        qpos = jnp.where(follows[:, None], qpos, self._env.grounded(qpos.at[:, 7:].add(off)))
         return Class(
             humanoid=self._env.place(qpos, qvel),
             row=row,
