@@ -32,7 +32,7 @@ class Episodes:
 
 
 def perturbed_starts(env: HumanoidEnv, key: PRNGKey, episodes: int) -> HumanoidState:
-    """Standing, but never twice alike: joints +- 0.05 rad, velocities +- 0.2, any heading; feet on the floor."""
+    """Standing, but never twice alike: joints +- 0.05 rad, velocities +- 0.1, any heading; feet on the floor."""
     key_joint, key_vel, key_yaw = jax.random.split(key, 3)
     character = env.character
     qpos = jnp.tile(jnp.asarray(character.default_qpos), (episodes, 1))
@@ -40,7 +40,7 @@ def perturbed_starts(env: HumanoidEnv, key: PRNGKey, episodes: int) -> HumanoidS
     joints = jnp.clip(qpos[:, 7:] + noise, jnp.asarray(character.joint_low), jnp.asarray(character.joint_high))
     yaw = rotations.yaw_quat(jax.random.uniform(key_yaw, (episodes,), minval=-jnp.pi, maxval=jnp.pi))
     qpos = jnp.concatenate([qpos[:, :3], yaw, joints], axis=-1)
-    qvel = 0.2 * jax.random.normal(key_vel, (episodes, 34))
+    qvel = 0.1 * jax.random.normal(key_vel, (episodes, 34))
     return env.place(env.grounded(qpos), qvel)
 
 
