@@ -201,17 +201,19 @@ took its mean reward per latent step from {trained.reward_before:+.2f} to {train
 
 def table(trained: Sequence[TrainedSkill], verdicts: Sequence[Verdict]) -> Table:
     """One line per instruction, for the terminal."""
-    columns = ("instruction", "reward", "judge, untrained", "judge, trained", "verdict")
-    rows = Table(*columns, title=f"{EPISODES} episodes each")
+    rows = Table(title=f"{EPISODES} episodes each; the margin is in standard errors of the difference")
+    rows.add_column("skill", no_wrap=True)
+    for column in ("instruction", "reward", "judge, untrained", "judge, trained", "margin", "remark"):
+        rows.add_column(column, no_wrap=column.startswith("judge"))
     for skill, verdict in zip(trained, verdicts, strict=True):
         g = verdict.grade
         rows.add_row(
+            str(verdict.id or "not good enough"),
             escape(verdict.text[:60]),
             f"{skill.reward_before:+.2f} -> {skill.reward_after:+.2f}",
             f"{g.untrained_mean:.3f} ± {g.untrained_standard_error:.3f}",
             f"{g.mean:.3f} ± {g.standard_error:.3f}",
-            f"published as {verdict.id}{', unverified: ' + escape(verdict.remark) if verdict.remark else ''}"
-            if verdict.id
-            else f"not good enough: {escape(g.reason)}",
+            f"{g.margin:+.1f}",
+            escape(f"unverified: {verdict.remark}" if verdict.id and verdict.remark else g.reason),
         )
     return rows

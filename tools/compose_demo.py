@@ -12,14 +12,13 @@ import _door
 
 
 def show(title: str, columns: list[str], rows: list[list[str]]) -> None:
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
     table = Table(*columns, title=title)
     for row in rows:
         table.add_row(*map(escape, row))
-    Console().print(table)
+    _door.make_console().print(table)
 
 
 def find_skills(zoo: str | None) -> list:

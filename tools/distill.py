@@ -28,8 +28,6 @@ def main() -> int:
     options = parser.parse_args()
     config: dict[str, Any] = load_config(options).to_dict()
 
-    from rich.console import Console
-
     from anyskill_brax.character.humanoid import load_character
     from anyskill_brax.distill.train import train
     from anyskill_brax.envs.humanoid_env import HumanoidEnv
@@ -39,7 +37,7 @@ def main() -> int:
     from skill_zoo.search import find_reward_model, save_target
     from skill_zoo.zoo import load_entry
 
-    console, name, zoo = Console(), check_name(options.name), save_target(options.zoo)
+    console, name, zoo = _door.make_console(), check_name(options.name), save_target(options.zoo)
     if options.episodes < 2:
         raise UserError(f"--episodes {options.episodes}: a standard error takes at least 2")
     skills = repertoire.load_teachers(None if options.all else options.skills, options.zoo)

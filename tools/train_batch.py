@@ -28,8 +28,6 @@ def main() -> int:
     options = parser.parse_args()
     settings = load_config(options).to_dict()
 
-    from rich.console import Console
-
     from anyskill_brax.high_level import run
     from anyskill_brax.high_level.instructions import read_instructions, unfamiliar
     from anyskill_brax.high_level.progress import Progress
@@ -38,7 +36,7 @@ def main() -> int:
     from skill_zoo.search import find_reward_model, save_target
     from skill_zoo.zoo import load_entry
 
-    console = Console()
+    console = _door.make_console()
     instructions = read_instructions(options.instructions, slug, check_name)
     zoo = save_target(options.zoo)
     workdir = options.workdir or Path("outputs/train_batch") / options.instructions.stem
