@@ -1,4 +1,4 @@
-"""Every trap of the source formats, on hand-made files and on the real ones of the motion pack."""
+"""Every trap of the source formats, on hand-made files."""
 
 import json
 import pickle
@@ -11,10 +11,8 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from anyskill_brax.motion.importers import read_source
-from anyskill_brax.motion.importers.manifest import ManifestClip, find_trials, read_clip, read_manifest
+from anyskill_brax.motion.importers.manifest import ManifestClip, read_clip
 from anyskill_brax.types import UserError
-
-CMU_MANIFEST = Path(__file__).parents[2] / "configs" / "motions" / "cmu.json"
 
 # A stick figure, y up, facing z: joint -> (parent, offset).
 FIGURE = {
@@ -341,91 +339,6 @@ def test_unknown_files_are_explained(tmp_path):
         read_source(tmp_path / "walk.bvh")
     with pytest.raises(UserError, match=r"no frames in \[3.0, None\] s; the motion lasts 0.05 s"):
         read_source(write(tmp_path, "a.bvh", bvh_text([{}, RAISE]))).window(3.0)
-
-
-# The real files.
-
-
-def test_pack_bvh_frames(motion_pack):
-    kept = {path.name: read_source(path).num_frames for path in sorted((motion_pack / "raw" / "bvh").iterdir())}
-    # Only the MotionBuilder flavour begins with an added T-pose: 524 frames in the file.
-    expected = {"cmu_12_01_walk.mb.bvh": 523, "cmu_131_03_hop.max.bvh": 1102, "cmu_jumping_jacks.max30.bvh": 125}
-    assert kept == {**expected, "fair1_wave_hello.zup.bvh": 839}
-
-
-def test_pack_cmu_bvh_lost_the_thorax(motion_pack):
-    """Shoulders sit one vertebra low, so retargeting may use no shoulder or head position: torso and head turn only."""
-    motion = read_source(motion_pack / "raw" / "bvh" / "cmu_12_01_walk.mb.bvh")
-    assert motion.joints[motion.joint_of("torso")] == "Spine1"
-    np.testing.assert_array_equal(motion.offsets[motion.joints.index("Neck")], 0)
-    amc = read_source(motion_pack / "raw" / "asf_amc" / "02_01.amc")
-    assert np.linalg.norm(amc.offsets[amc.joints.index("lowerneck")]) > 2
-
-
-def test_pack_amc_without_its_own_skeleton(motion_pack):
-    folder = motion_pack / "raw" / "asf_amc"
-    with pytest.raises(UserError, match=r"13\.asf beside it; there is 02\.asf.*--asf"):
-        read_source(folder / "13_30.amc")
-    assert read_source(folder / "13_30.amc", asf=folder / "02.asf").duration == pytest.approx(20.58, abs=0.5)
-
-
-def test_pack_poselib_duplicates(motion_pack):
-    rates = {path.stem: read_source(path).fps for path in (motion_pack / "isaacgymenvs_amp").glob("*.npy")}
-    assert len(rates) == 6 and rates.pop("amp_humanoid_backflip") == 16 and set(rates.values()) == {30.0}
-
-
-def test_pack_backflip_is_the_same_from_two_formats(motion_pack):
-    poselib = read_source(motion_pack / "isaacgymenvs_amp" / "amp_humanoid_backflip.npy")
-    deepmimic = read_source(motion_pack / "deepmimic" / "humanoid3d_backflip.txt")
-    assert poselib.fps == deepmimic.fps
-    for a, b in zip(poselib.forward_kinematics(), deepmimic.forward_kinematics(), strict=True):
-        same = np.minimum(np.abs(a - b), np.abs(a + b)) if a.shape[-1] == 4 else np.abs(a - b)
-        assert same.max() < 1e-3
-
-
-def test_pack_deepmimic_rates(motion_pack):
-    motions = [read_source(path) for path in sorted((motion_pack / "deepmimic").glob("*.txt"))]
-    assert {round(motion.fps) for motion in motions} == {16, 24, 30, 60, 120}
-    for motion in motions:
-        np.testing.assert_allclose(np.linalg.norm(motion.local_rot, axis=-1), 1, atol=1e-9)
-        knees = [motion.joint_of(f"{side}_shin") for side in ("right", "left")]
-        assert np.median(motion.local_rot[:, knees, 2]) > 0  # knees bend one way
-
-
-def test_manifest_lists_the_packs_cmu_trials(motion_pack):
-    clips = {clip.name: clip for clip in read_manifest(CMU_MANIFEST)}
-    records = json.loads((motion_pack / "index.json").read_text())["clips"]
-    named = {r["id"]: r for r in records if r["id"].startswith("cmu_") and r["cmu_trial"]}
-    assert clips.keys() == named.keys()
-    for name, clip in clips.items():
-        record = named[name]
-        assert clip.captions == tuple(record["captions"]) and clip.weight == record["weight"]
-        assert (clip.trial, clip.fps, clip.category) == (record["cmu_trial"], record["source_fps"], record["category"])
-        assert [clip.start, clip.end] == pytest.approx([w for w in record["source_window_s"]], abs=1e-3)
-
-
-def test_manifest_finds_trials_at_any_depth_and_prefers_amc(tmp_path):
-    (tmp_path / "subjects" / "02").mkdir(parents=True)
-    clips = read_manifest(CMU_MANIFEST)
-    for name in ("subjects/02/02_01.amc", "02_01.bvh", "12_01.bvh", "99_99.amc", "02.asf"):
-        (tmp_path / name).touch()
-    found = {trial: path.name for trial, path in find_trials(tmp_path, clips).items()}
-    assert found == {"02_01": "02_01.amc", "12_01": "12_01.bvh"}
-    with pytest.raises(UserError, match="no such folder"):
-        find_trials(tmp_path / "nowhere", clips)
-
-
-def test_manifest_bad_input_is_explained(tmp_path):
-    good = json.loads(CMU_MANIFEST.read_text())
-    with pytest.raises(UserError, match="no such manifest"):
-        read_manifest(tmp_path / "none.json")
-    with pytest.raises(UserError, match=r"clip 1: id and trial are letters.*'\.\./x'"):
-        read_manifest(
-            write(tmp_path, "m.json", json.dumps({"clips": [good["clips"][0], good["clips"][1] | {"id": "../x"}]}))
-        )
-    with pytest.raises(UserError, match=r"clip 0: expected name, trial, fps.*KeyError\('start'\)"):
-        clip = {key: value for key, value in good["clips"][0].items() if key != "start"}
-        read_manifest(write(tmp_path, "m.json", json.dumps({"clips": [clip]})))
 
 
 def test_manifest_rate_wins_over_a_bvh_that_says_120_of_every_trial(tmp_path):
