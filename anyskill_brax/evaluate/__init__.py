@@ -1,6 +1,9 @@
 """Grading: rollouts, the judge, predicates, reports."""
 
-from anyskill_brax.evaluate.judge import SETTLE, Grade, Judge, grade, standard_error
+from anyskill_brax.evaluate.instructions import Meaning, meaning
+from anyskill_brax.evaluate.intervals import standard_error, wilson
+from anyskill_brax.evaluate.judge import SETTLE, Grade, Judge, grade
+from anyskill_brax.evaluate.predicates import PREDICATES, Predicate, predicate
 from anyskill_brax.evaluate.rollouts import (
     FALL_HEIGHT,
     Episodes,
@@ -10,18 +13,26 @@ from anyskill_brax.evaluate.rollouts import (
     survival,
     untrained_policies,
 )
+from anyskill_brax.evaluate.track import Track
 
 __all__ = [
     "FALL_HEIGHT",
+    "PREDICATES",
     "SETTLE",
     "Episodes",
     "Grade",
     "HeldLatent",
     "Judge",
+    "Meaning",
+    "Predicate",
+    "Track",
     "grade",
+    "meaning",
     "perturbed_starts",
+    "predicate",
     "rollout_policy",
     "standard_error",
     "survival",
     "untrained_policies",
+    "wilson",
 ]

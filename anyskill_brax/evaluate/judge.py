@@ -13,11 +13,22 @@ import jax.numpy as jnp
 import numpy as np
 
 from anyskill_brax.clip.reward import RewardModel, embed_goals
+from anyskill_brax.evaluate.intervals import standard_error
 from anyskill_brax.evaluate.rollouts import Episodes
+from anyskill_brax.high_level.eyes import Eyes, Render
 from anyskill_brax.types import UserError
 
 SETTLE = 6
 """Latent steps at the start of an episode that are not graded: a skill may take a second to get going."""
+
+
+def similarities(model: RewardModel, goals: np.ndarray, episodes: Episodes, views: Sequence[Render] = ()) -> np.ndarray:
+    """Mean cosine over the graded steps with every goal `[K, D]`: `[E, K]`. A model of images looks through `views`."""
+    if episodes.fallen.shape[0] <= SETTLE:
+        raise UserError(f"an episode to be judged lasts more than {SETTLE} latent steps")
+    late = jax.tree.map(lambda x: x[SETTLE:], episodes.bodies)
+    features = Eyes.create(model, views, "vmap").embed_state(late)
+    return np.asarray(features @ jnp.asarray(goals).T).mean(axis=0)
 
 
 @dataclass(frozen=True)
@@ -36,12 +47,7 @@ class Judge:
 
     def similarities(self, episodes: Episodes) -> np.ndarray:
         """Mean cosine over the graded steps with every text, `[E, K]`."""
-        if episodes.fallen.shape[0] <= SETTLE:
-            raise UserError(f"an episode to be judged lasts more than {SETTLE} latent steps")
-        late = jax.tree.map(lambda x: x[SETTLE:], episodes.bodies)
-        shape = late.pos.shape[:2]
-        features = self.model.embed_poses(jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), late))
-        return np.asarray(features @ jnp.asarray(self.goals).T).reshape(*shape, -1).mean(axis=0)
+        return similarities(self.model, self.goals, episodes)
 
     def score(self, episodes: Episodes, text: str) -> np.ndarray:
         """Mean cosine with `text` per episode, `[E]`."""
@@ -92,8 +98,3 @@ def grade(judge: Judge, text: str, trained: Episodes, untrained: Episodes, requi
         passed=not reason,
         reason=reason,
     )
-
-
-def standard_error(scores: np.ndarray) -> float:
-    """Of the mean, with the sample standard deviation."""
-    return float(np.std(scores, ddof=1) / np.sqrt(scores.size)) if scores.size > 1 else float("inf")

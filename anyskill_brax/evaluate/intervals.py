@@ -1,0 +1,20 @@
+"""Uncertainty of what a few episodes show."""
+
+import numpy as np
+
+
+def standard_error(scores: np.ndarray) -> float:
+    """Of the mean, with the sample standard deviation; infinite for a single score."""
+    return float(np.std(scores, ddof=1) / np.sqrt(scores.size)) if scores.size > 1 else float("inf")
+
+
+def wilson(successes: int, trials: int, z: float = 1.96) -> tuple[float, float]:
+    """The score interval of a rate (Wilson 1927): (p + z^2/2n +- z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n).
+
+    Unlike p +- z sqrt(p(1-p)/n) it stays inside [0, 1] and is not empty at 0 or n successes. z = 1.96 is 95 %.
+    """
+    if not 0 <= successes <= trials or trials == 0:
+        raise ValueError(f"{successes} successes in {trials} trials")
+    p, n = successes / trials, trials
+    middle, half = p + z * z / (2 * n), z * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    return max(0.0, float((middle - half) / (1 + z * z / n))), min(1.0, float((middle + half) / (1 + z * z / n)))
