@@ -10,12 +10,14 @@ for entry in skill_zoo.list_skills(query="wave"):
 from skill_zoo.archive import export_archive, import_archive
 from skill_zoo.check import Report, verify
 from skill_zoo.codecs import tensors_from_bytes, tensors_to_bytes
+from skill_zoo.compare import diff
 from skill_zoo.errors import (
     CorruptArtifact,
     IdTaken,
     InterfaceMismatch,
     InvalidId,
     NotAdmitted,
+    RemoteError,
     SkillNotFound,
     SkillZooError,
     UnsupportedFormat,
@@ -25,6 +27,7 @@ from skill_zoo.ids import SkillId, slug
 from skill_zoo.lock import lock
 from skill_zoo.manifest import Manifest
 from skill_zoo.search import CACHE, PACKAGED, Entry
+from skill_zoo.transfer import pull, push
 from skill_zoo.upkeep import Collected, gc, quarantine
 from skill_zoo.zoo import alias, describe, list_skills, load, load_low_level, read_file, save
 
@@ -39,6 +42,7 @@ __all__ = [
     "InvalidId",
     "Manifest",
     "NotAdmitted",
+    "RemoteError",
     "Report",
     "SkillId",
     "SkillNotFound",
@@ -47,6 +51,7 @@ __all__ = [
     "ZooIOError",
     "alias",
     "describe",
+    "diff",
     "export_archive",
     "gc",
     "import_archive",
@@ -54,6 +59,8 @@ __all__ = [
     "load",
     "load_low_level",
     "lock",
+    "pull",
+    "push",
     "quarantine",
     "read_file",
     "save",

@@ -84,6 +84,14 @@ class IdTaken(SkillZooError):
         )
 
 
+class RemoteError(SkillZooError):
+    """A Hugging Face repository could not be read or written: offline, not there, not allowed, or changed meanwhile."""
+
+    def __init__(self, remote: str, error: Exception):
+        self.remote, self.error = remote, error
+        super().__init__(f"{remote}: {type(error).__name__}: {_short(str(error), 500)}")
+
+
 class ZooIOError(SkillZooError):
     """The file system refused: full disk, read-only folder, no permission."""
 

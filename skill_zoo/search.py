@@ -57,6 +57,11 @@ class Entry:
         return f"{self.id} ({self.kind}){': ' + self.instruction if self.instruction else ''}"
 
 
+def cache() -> Path:
+    """Where `pull` puts what can be fetched again."""
+    return CACHE.expanduser()
+
+
 def search_path() -> list[Path]:
     """The folders searched, in order. The one place of the library that reads the environment."""
     listed = [Path(folder).expanduser() for folder in os.environ.get("SKILL_ZOO_PATH", "").split(os.pathsep) if folder]

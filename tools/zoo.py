@@ -1,13 +1,18 @@
-"""Look into the skill zoo: list, show, verify, export and import entries.
+"""Look into the skill zoo and keep it in order.
 
-    tools/zoo.py list --query "wave a hand"
-    tools/zoo.py show humanoid/wave-right-hand
-    tools/zoo.py verify
-    tools/zoo.py export humanoid/wave-right-hand-v1 wave.tar
-    tools/zoo.py import wave.tar --zoo my_zoo
+    tools/zoo.py list --query "wave a hand"           tools/zoo.py alias humanoid/wave-v2 stable
+    tools/zoo.py show humanoid/wave-right-hand        tools/zoo.py lock dance.lock humanoid/wave humanoid/bow
+    tools/zoo.py verify [--quarantine]                tools/zoo.py push hf://user/repo humanoid/wave
+    tools/zoo.py diff humanoid/wave-v1 humanoid/wave-v2     tools/zoo.py pull /mnt/team/zoo --zoo my_zoo
+    tools/zoo.py export humanoid/wave-v1 wave.tar     tools/zoo.py gc --zoo my_zoo
+    tools/zoo.py export --stablehlo humanoid/wave out/      tools/zoo.py reproduce humanoid/wave [--run OUT]
+    tools/zoo.py import wave.tar --zoo my_zoo         tools/zoo.py gallery OUT
 
+An id is character/name, character/name-vN, or has @v2, @latest, @stable or @sha256:... behind it.
 Folders searched: --zoo, or SKILL_ZOO_PATH, the packaged zoo and ~/.cache/skill_zoo.
-`verify` exits with code 1 where it finds a problem.
+Exit codes: 0 done; 1 `verify` found a problem; 2 bad input or a refusal, explained in one message; 130 interrupted;
+`reproduce --run` ends with the code of the command that it ran. For tab completion: complete -W
+"$(tools/zoo.py list --ids)" zoo.py
 """
 
 import argparse
@@ -15,77 +20,25 @@ import json
 from typing import Any
 
 import _door
+import _zoo
+import _zoo_moves
 
 
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, indent=1, ensure_ascii=False))
-
-
-def _table(title: str, columns: list[str], rows: list[list[str]]) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(*columns, title=title)
-    for row in rows:
-        table.add_row(*map(escape, row))
-    Console().print(table)
-
-
-def list_entries(args: argparse.Namespace) -> int:
-    import skill_zoo
-
-    found = skill_zoo.list_skills(args.character, args.kind, args.query, args.zoo, all_versions=args.all_versions)
-    if args.json:
-        _print_json([{"root": str(entry.root), **entry.manifest.to_json()} for entry in found])
-        return 0
-    rows = [
-        [str(e.id), e.kind, e.instruction, f"{sum(f.size for f in e.manifest.files.values()) / 1e6:.1f}"] for e in found
-    ]
-    _table(f"{len(found)} entries", ["id", "kind", "instruction", "MB"], rows)
-    return 0
-
-
-def show(args: argparse.Namespace) -> int:
-    import skill_zoo
-
-    manifest = skill_zoo.describe(args.id, args.zoo).to_json()
-    if args.json:
-        _print_json(manifest)
-        return 0
-    rows = [
-        [name, value if isinstance(value, str) else json.dumps(value, indent=1)] for name, value in manifest.items()
-    ]
-    _table(manifest["id"], ["field", "value"], rows)
-    return 0
-
-
-def verify(args: argparse.Namespace) -> int:
-    import skill_zoo
-
-    reports = skill_zoo.verify(args.id, args.zoo)
-    if args.json:
-        _print_json([{"what": r.what, "root": str(r.root), "problems": list(r.problems)} for r in reports])
+def _print(answer: _zoo.Answer, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(answer.data, indent=1, ensure_ascii=False))
+    elif isinstance(answer.text, str):
+        print(answer.text)
     else:
-        rows = [[r.what, str(r.root), "\n".join(r.problems) or "ok"] for r in reports]
-        _table(f"{sum(r.ok for r in reports)} of {len(reports)} in order", ["what", "folder", "result"], rows)
-    return 0 if all(r.ok for r in reports) else 1
+        from rich.console import Console
+        from rich.markup import escape
+        from rich.table import Table
 
-
-def export(args: argparse.Namespace) -> int:
-    import skill_zoo
-
-    skill_id = str(skill_zoo.export_archive(args.id, args.path, args.zoo))
-    print(json.dumps({"id": skill_id, "path": args.path}) if args.json else f"{skill_id} -> {args.path}")
-    return 0
-
-
-def import_(args: argparse.Namespace) -> int:
-    import skill_zoo
-
-    ids = [str(skill_id) for skill_id in skill_zoo.import_archive(args.path, args.zoo)]
-    print(json.dumps({"ids": ids}) if args.json else f"imported {', '.join(ids)}")
-    return 0
+        title, columns, rows = answer.text
+        table = Table(*columns, title=title)
+        for row in rows:
+            table.add_row(*map(escape, row))
+        Console().print(table)
 
 
 def main() -> int:
@@ -97,22 +50,46 @@ def main() -> int:
 
     def command(name: str, run: Any, help: str, *arguments: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, parents=[shared], help=help)
-        sub.set_defaults(run=run)
+        sub.set_defaults(run_command=run)
         for argument in arguments:
             sub.add_argument(argument)
         return sub
 
-    listing = command("list", list_entries, "list entries")
+    listing = command("list", _zoo.list_entries, "list entries")
     listing.add_argument("--character")
     listing.add_argument("--kind", help="low_level, skill, multi_skill or reward_model")
-    listing.add_argument("--query", help="words to look for in names and instructions")
+    listing.add_argument("--query", help="what to look for, by words and by meaning; best first")
+    listing.add_argument("--limit", type=int, help="so many at most")
     listing.add_argument("--all-versions", action="store_true")
-    command("show", show, "print one manifest", "id")
-    command("verify", verify, "read, hash and decode one entry or all of them").add_argument("id", nargs="?")
-    command("export", export, "write an entry and its controller to one archive", "id", "path")
-    command("import", import_, "verify an archive and publish what it holds", "path")
+    listing.add_argument("--ids", action="store_true", help="ids only, one a line")
+    command("show", _zoo.show, "print one manifest", "id")
+    checking = command("verify", _zoo.verify, "read, hash and decode one entry or all of them")
+    checking.add_argument("id", nargs="?")
+    checking.add_argument("--quarantine", action="store_true", help="set what is damaged aside (in --zoo)")
+    command("diff", _zoo.diff, "where two entries differ: config, metrics, interface", "id", "other")
+    command("alias", _zoo.alias, "give a version another name", "id", "alias")
+    locking = command("lock", _zoo.lock, "write down what names mean today: name, version, sha256", "path")
+    locking.add_argument("ids", nargs="*", metavar="id", help="default: everything")
+    exporting = command("export", _zoo_moves.export, "write an entry and its controller to one archive", "id", "path")
+    form = exporting.add_mutually_exclusive_group()
+    form.add_argument("--onnx", action="store_true", help="a skill as one function, for onnxruntime, into a folder")
+    form.add_argument("--stablehlo", action="store_true", help="the same for XLA: jax.export's format")
+    command("import", _zoo_moves.import_, "verify an archive and publish what it holds", "path")
+    for name, run, help in (
+        ("push", _zoo_moves.push, "copy entries to a remote"),
+        ("pull", _zoo_moves.pull, "and from one"),
+    ):
+        moving = command(name, run, f"{help}: a folder, an archive, hf://user/repo", "remote")
+        moving.add_argument("ids", nargs="*", metavar="id", help="default: the newest of every name")
+    cleaning = command("gc", _zoo_moves.gc, "delete what no entry needs")
+    cleaning.add_argument("--hours", type=float, default=24.0, help="only what is older")
+    again = command("reproduce", _zoo_moves.reproduce, "the command that made an entry", "id")
+    again.add_argument("--run", metavar="OUT", help="run it, its run and its zoo in this folder")
+    command("gallery", _zoo_moves.gallery, "a web site of the zoo that opens from disk", "out")
     args = parser.parse_args()
-    return args.run(args)
+    answer = args.run_command(args)
+    _print(answer, args.json)
+    return answer.exit_code
 
 
 if __name__ == "__main__":

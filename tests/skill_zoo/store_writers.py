@@ -86,7 +86,8 @@ def killed_writers(root: Path, kills: int = 20, seed: int = 0) -> list[tuple[str
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         lines += os.fdopen(reader).read().split("\n")[:-1]
-        contents(root, WAVE)
+        for version in Store(root).versions(WAVE)[-3:]:  # what the kill may have touched; the caller reads them all
+            entry_at(root, WAVE.at(version)).read(WEIGHTS)
     return [tuple(line.split()) for line in lines]
 
 

@@ -48,6 +48,40 @@ def test_list_show_verify_export_import(tool, zoo, tmp_path, controller):
     assert code == 1 and any(report["problems"] for report in json.loads(out))
 
 
+def test_every_other_command(tool, zoo, tmp_path, controller):
+    skill_zoo.save(controller, "low-level", config={"rate": 1})
+    skill_zoo.save(controller, "low-level", config={"rate": 2}, command=["tools/train_low_level.py", "--config", "x y"])
+    skill_zoo.save(make_skill(controller, "wave"), "wave", force=True)
+
+    def answer(*arguments):
+        code, out, _ = tool(*arguments, "--json")
+        assert code == 0
+        return json.loads(out)
+
+    assert answer("list", "--ids") == ["humanoid/low-level-v2", "humanoid/wave-v1"]
+    assert tool("list", "--ids")[1] == "humanoid/low-level-v2\nhumanoid/wave-v1\n"
+    assert [entry["remark"] for entry in answer("list")] == ["", "unverified"] and len(
+        answer("list", "--limit", 1)
+    ) == 1
+    assert answer("diff", "humanoid/low-level@v1", "humanoid/low-level")["config.rate"] == [1, 2]
+    assert "config.rate" in tool("diff", "humanoid/low-level@v1", "humanoid/low-level")[1]
+    assert answer("alias", "humanoid/low-level-v1", "stable")["id"] == "humanoid/low-level-v1"
+    assert answer("show", "humanoid/low-level@stable")["aliases"] == ["stable"]
+    assert answer("lock", tmp_path / "a.lock", "humanoid/wave").keys() == {"humanoid/wave-v1", "humanoid/low-level-v2"}
+    assert answer("push", tmp_path / "remote")["ids"] == ["humanoid/low-level-v2", "humanoid/wave-v1"]
+    assert answer("pull", tmp_path / "remote", "humanoid/low-level", "--zoo", tmp_path / "b")["ids"] == [
+        "humanoid/low-level-v2"
+    ]
+    assert answer("gc") == {"deleted": 0, "freed": 0, "restored": 0}
+    assert "tools/train_low_level.py --config 'x y'" in tool("reproduce", "humanoid/low-level")[1]
+    assert answer("reproduce", "humanoid/wave")["command"] == []
+    assert tool("reproduce", "humanoid/wave", "--run", tmp_path / "out")[0] == 2
+    manifest = zoo / "entries/humanoid/wave/v1/manifest.json"
+    manifest.write_bytes(b"{}")
+    assert tool("verify", "--json")[0] == 1
+    assert len(answer("verify", "--quarantine")["moved"]) == 1 and answer("list", "--ids") == ["humanoid/low-level-v2"]
+
+
 def test_bad_input_is_one_message_and_exit_code_2(tool, zoo, tmp_path, controller):
     skill_zoo.save(controller, "low-level")
     (tmp_path / "text.tar").write_text("not an archive")
@@ -59,6 +93,10 @@ def test_bad_input_is_one_message_and_exit_code_2(tool, zoo, tmp_path, controlle
         ("import", tmp_path / "text.tar"),
         ("import", tmp_path / "missing.tar"),
         ("export", "humanoid/low-level", tmp_path / "no" / "folder.tar"),
+        ("alias", "humanoid/low-level", "v2"),
+        ("lock", tmp_path / "no" / "a.lock"),
+        ("pull", tmp_path / "nowhere"),
+        ("diff", "humanoid/low-level", "humanoid/other"),
         ("show",),
     ):
         code, out, err = tool(*arguments)

@@ -89,12 +89,12 @@ def _read_asf(path: Path) -> tuple[tuple[str, ...], np.ndarray, np.ndarray, np.n
             if key == "orientation":
                 axis["root"] = np.array(_numbers(path, line, rest, 3, "the root's orientation"))
         elif section == ":bonedata" and key == "begin":
-            facts = {"dof": []}
+            facts = {}
         elif section == ":bonedata" and key == "end":
             missing = {"name", "direction", "length", "axis"} - facts.keys()
             if missing:
                 raise UserError(f"{path}, line {line}: bone {facts.get('name')!r} lacks {', '.join(sorted(missing))}")
-            bone = facts["name"]
+            bone, facts["dof"] = facts["name"], facts.get("dof", [])
             ends[bone] = np.array(facts["direction"]) * facts["length"][0]
             axis[bone], dofs[bone] = np.array(facts["axis"]), facts["dof"]
         elif section == ":bonedata" and key in ("direction", "length", "axis"):

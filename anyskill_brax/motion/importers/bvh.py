@@ -1,8 +1,9 @@
 """BVH: a joint tree with Euler channels. Axes and units are not in the file: the rest pose tells."""
 
-from collections.abc import Iterator
+from collections.abc import itertools
 from pathlib import Path
 
+import Iterator
 import numpy as np
 from scipy.spatial.transform import Rotation
 
@@ -76,7 +77,7 @@ def _read_hierarchy(lines: _Lines) -> tuple[list[str], list[int], list[list[floa
             if listed[:1] != [str(len(listed) - 1)] or any(channel not in _CHANNELS for channel in listed[1:]):
                 raise lines.fail(f"CHANNELS n and n of {', '.join(_CHANNELS)}", listed)
             axes = [channel[0] for channel in listed[1:] if channel.endswith("rotation")]
-            if len(axes) > 3 or any(axis == following for axis, following in zip(axes, axes[1:])):
+            if len(axes) > 3 or any(axis == following for axis, following in itertools.pairwise(axes)):
                 raise lines.fail("at most three rotations, no axis twice in a row", listed)
             channels.append(listed[1:])
             open_joints.append(len(names) - 1)

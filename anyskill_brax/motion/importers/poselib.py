@@ -6,6 +6,7 @@ gets plain stand-ins for them: no numpy constructor ever sees the file's argumen
 
 import io
 import pickle
+import pickletools
 import re
 from collections import OrderedDict
 from pathlib import Path
@@ -67,6 +68,14 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def _check_sizes(data: bytes) -> None:
+    """`ValueError` for a pickle that asks for memory by a number alone; arrays need none of those operations."""
+    for operation, argument, _ in pickletools.genops(data):
+        place = argument if operation.name in ("PUT", "BINPUT", "LONG_BINPUT") else 0
+        if operation.name in ("BYTEARRAY8", "NEXT_BUFFER", "READONLY_BUFFER") or int(place or 0) > len(data):
+            raise ValueError(f"its operation {operation.name} is not one that arrays are made with")
+
+
 def load_array_pickle(path: Path) -> Any:
     """The contents of an object `.npy`, by the allow-list unpickler."""
     try:
@@ -74,7 +83,9 @@ def load_array_pickle(path: Path) -> Any:
             if np.lib.format.read_magic(file) != (1, 0):
                 raise ValueError("not version 1.0")
             np.lib.format.read_array_header_1_0(file)
-            return _plain(_ArrayUnpickler(io.BytesIO(file.read())).load())
+            data = file.read()
+            _check_sizes(data)
+            return _plain(_ArrayUnpickler(io.BytesIO(data)).load())
     except Exception as error:  # a damaged pickle can fail in any way; the file is at fault, not the code
         raise UserError(f"{path}: not a poselib .npy that can be read safely: {error}") from None
 
