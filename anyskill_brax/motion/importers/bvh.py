@@ -1,9 +1,9 @@
 """BVH: a joint tree with Euler channels. Axes and units are not in the file: the rest pose tells."""
 
-from collections.abc import itertools
+import itertools
+from collections.abc import Iterator
 from pathlib import Path
 
-import Iterator
 import numpy as np
 from scipy.spatial.transform import Rotation
 
