@@ -2,7 +2,8 @@
 
     tools/train_batch.py --instructions configs/instructions/demo.txt --zoo my_zoo
 
-A line is `text` or `slug: text`; `#` begins a comment. The same command continues a run that was stopped.
+A line is `text` or `slug: text`; `#` begins a comment. A new run begins with a verdict on every text (see
+tools/check_reward.py). The same command continues a run that was stopped.
 Exit codes: 0 done (also when no skill was good enough: the table says so), 2 bad input, 130 / 143 stopped and saved.
 """
 
@@ -28,8 +29,9 @@ def main() -> int:
     options = parser.parse_args()
     settings = load_config(options).to_dict()
 
+    from anyskill_brax.evaluate.landscape import LEARNABLE, glance
     from anyskill_brax.high_level import run
-    from anyskill_brax.high_level.instructions import read_instructions, unfamiliar
+    from anyskill_brax.high_level.instructions import read_instructions
     from anyskill_brax.high_level.progress import Progress
     from skill_zoo import publish
     from skill_zoo.ids import check_name, slug
@@ -49,10 +51,10 @@ def main() -> int:
         model: Any = HfClip.load(options.clip)
     else:
         model = load_entry(find_reward_model("reward", options.zoo), [])
-    for warning in unfamiliar(model, instructions):
-        console.print(f"warning: {warning}", style="yellow", markup=False)
-
     env, views = run.make_world(settings, low_level, model)
+    if not workdir.exists():
+        for landscape in glance(env.character, model, [i.text for i in instructions]):
+            console.print(f"{landscape}", style="" if landscape.verdict == LEARNABLE else "yellow", markup=False)
     console.print(f"{len(instructions)} instructions on {controller.id}, rewarded by {model.name}; run: {workdir}")
     with Progress(instructions, settings["updates"], console) as progress, _door.StopSignals() as stopped:
         trained = run.train(

@@ -1,18 +1,16 @@
 """Instruction lists: one per line, `text` or `slug: text`, `#` starts a comment line."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import jax
 
-from anyskill_brax.clip.reward import RewardModel
 from anyskill_brax.types import PRNGKey, UserError
 
 LONGEST_TEXT = 300
 MOST_INSTRUCTIONS = 1024
-LOW_CONFIDENCE = 0.5
 
 
 @dataclass(frozen=True)
@@ -72,15 +70,3 @@ def _parse(where: str, line: str, slugify: Callable[[str], str], check: Callable
     except UserError as error:
         raise UserError(f"{where}: {error}") from error
     return Instruction(slug=slug, text=text)
-
-
-def unfamiliar(model: RewardModel, instructions: Sequence[Instruction]) -> list[str]:
-    """A warning for every text that the reward model hardly knows, with what it knows instead."""
-    confidence = model.text_confidence([i.text for i in instructions])
-    nearest = getattr(model, "nearest_captions", None)
-    warnings = []
-    for instruction, known in zip(instructions, confidence, strict=True):
-        if known < LOW_CONFIDENCE:
-            instead = f"; it knows {', '.join(map(repr, nearest(instruction.text)))}" if nearest else ""
-            warnings.append(f"{model.name} hardly knows {instruction.text!r} (confidence {known:.2f}){instead}")
-    return warnings

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from anyskill_brax.high_level.instructions import Instruction, read_instructions, unfamiliar
+from anyskill_brax.high_level.instructions import Instruction, read_instructions
 from anyskill_brax.types import UserError
 from skill_zoo.ids import check_name, slug
 
@@ -64,17 +64,3 @@ def test_randomness_hangs_on_the_text_and_the_seed_alone():
     assert (key != Instruction("a", "bow").key(0)).any()
     assert (key != Instruction("a", "wave").key(1)).any()
     np.testing.assert_array_equal(key, jax.random.fold_in(jax.random.PRNGKey(0), 0x4B125EC9))
-
-
-def test_unfamiliar_texts_are_named_with_what_is_known(compass):
-    class Shy(type(compass)):
-        def text_confidence(self, texts):
-            return np.array([0.9 if "up" in text else 0.1 for text in texts])
-
-        def nearest_captions(self, text):
-            return ["hand up", "hand down"]
-
-    shy = Shy.__new__(Shy)
-    warnings = unfamiliar(shy, [Instruction("a", "hand up"), Instruction("b", "frobnicate")])
-    assert len(warnings) == 1
-    assert "frobnicate" in warnings[0] and "'hand up', 'hand down'" in warnings[0]

@@ -1,0 +1,130 @@
+"""What a landscape says of models whose hills are known, and of the packaged one."""
+
+import importlib
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from stand_ins import Compass
+
+import skill_zoo
+from anyskill_brax.evaluate.landscape import AMBIGUOUS, LEARNABLE, OUTSIDE, PATH, Poses, rival, survey
+from anyskill_brax.motion.synthesis import builtin_motions
+from anyskill_brax.types import UserError
+
+KINDS = ["stand", "walk", "walk_backwards", "stand_on_one_leg", "raise_arm", "twist"]
+
+
+@pytest.fixture(scope="module")
+def motions(character):
+    return builtin_motions(character, kinds=KINDS)
+
+
+@pytest.fixture(scope="module")
+def poses(motions):
+    return Poses.of(motions, 400)
+
+
+class Stork(Compass):
+    """Scores how high either foot is; its second axis knows which."""
+
+    def embed_text(self, texts):
+        return np.tile([1.0, 0.0, 0.0], (len(texts), 1))
+
+    def embed_poses(self, bodies):
+        lift = bodies.pos[..., self.left, 2] - bodies.pos[..., self.right, 2]
+        row = jnp.stack([jnp.abs(lift), lift, jnp.full_like(lift, 0.05)], axis=-1)
+        return row / jnp.linalg.norm(row, axis=-1, keepdims=True)
+
+    @classmethod
+    def of(cls, character):
+        model = cls(character)
+        model.left, model.right = character.body("left_foot"), character.body("right_foot")
+        return model
+
+
+def test_a_hill_that_leads_there(character, poses):
+    (up,) = survey(character, Compass(character), ["point up"], poses)
+    assert up.verdict == LEARNABLE and up.motions[0] == "raise_arm_right" and len(set(up.motions)) == len(up.motions)
+    assert up.best_score > 0.9 and up.standing < -0.9
+    assert len(up.path) == PATH and up.path[0] == pytest.approx(up.standing, abs=1e-3)
+    assert up.path[-1] == pytest.approx(up.best_score, abs=1e-3) and up.valley == pytest.approx(0.0, abs=0.05)
+    assert up.rival == "point down" and up.rival_margin > 0.5
+
+
+def test_two_hills_are_ambiguous_until_a_side_is_named(character, poses):
+    model = Stork.of(character)
+    (one,) = survey(character, model, ["stork"], poses)
+    assert one.verdict == AMBIGUOUS and "name a side" in one.reason
+    assert one.mirror_score == pytest.approx(one.best_score, abs=0.02) and one.mirror_likeness < 0.8
+    (sided,) = survey(character, model, ["stork on the left leg"], poses)
+    assert sided.verdict == AMBIGUOUS and "'stork on the right leg'" in sided.reason, "this model cannot tell them"
+
+
+def test_what_the_model_does_not_know_and_what_nothing_earns(character, poses):
+    class Shy(Compass):
+        def text_confidence(self, texts):
+            return np.array([0.1 for _ in texts])
+
+        def nearest_captions(self, text):
+            return ["hand up", "hand down"]
+
+    class Flat(Compass):
+        def embed_poses(self, bodies):
+            return jnp.ones((*bodies.pos.shape[:-2], 3)) / jnp.sqrt(3.0)
+
+    (unknown,) = survey(character, Shy(character), ["point up"], poses)
+    assert unknown.verdict == OUTSIDE and "'hand up', 'hand down'" in unknown.reason
+    (flat,) = survey(character, Flat(character), ["point up"], poses)
+    assert flat.verdict == AMBIGUOUS and "standing still" in flat.reason
+    (stand,) = survey(character, Flat(character), ["stand still"], poses)
+    assert stand.verdict == LEARNABLE and "predicate" in stand.reason
+
+
+def test_rivals():
+    assert rival("raise your left arm") == "raise your right arm"
+    assert rival("Walk forward") == "Walk backward" and rival("walk backwards") == "walk forwards"
+    assert rival("clap") == ""
+
+
+def test_poses_are_spread_over_all_motions(motions):
+    some = Poses.of(motions, 40)
+    assert len(some.qpos) == len(some.qvel) == len(some.sources) == 40
+    assert {motion.name for motion in motions} == set(some.sources)
+    with pytest.raises(UserError, match="not 0"):
+        Poses.of([], 10)
+
+
+def test_the_packaged_model_on_three_texts(character):
+    poses = Poses.of(builtin_motions(character), 2000)
+    model = skill_zoo.load("humanoid/builtin-pose", skill_zoo.PACKAGED)
+    texts = ["stand on one leg", "walk backwards", "play the violin", "stand on your left leg"]
+    one_leg, backwards, violin, left = survey(character, model, texts, poses)
+    assert [f.verdict for f in (one_leg, backwards, violin)] == [AMBIGUOUS, LEARNABLE, OUTSIDE]
+    assert backwards.motions[0] == "walk_backwards" and left.verdict == LEARNABLE
+    assert {"kick_right", "stand_on_one_leg_right"} & set(left.motions), "the right foot is up"
+    assert left.mirror_score < one_leg.mirror_score
+    with pytest.raises(UserError, match="words"):
+        survey(character, model, ["  "], poses)
+    with pytest.raises(UserError, match="at most"):
+        survey(character, model, ["raise " * 2000], poses)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([""], "words"),
+        (["\U0001f938"], "words"),
+        (["raise " * 2000], "at most"),
+        (["bow", "--clip", "nowhere"], "nowhere"),
+    ],
+)
+def test_the_tool_turns_bad_texts_into_one_message(monkeypatch, capsys, arguments, says):
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "tools"))
+    door, tool = importlib.import_module("_door"), importlib.import_module("check_reward")
+    monkeypatch.setattr("sys.argv", ["check_reward.py", *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        door.run(tool.main)
+    error = capsys.readouterr().err
+    assert stopped.value.code == 2 and says in error and "Traceback" not in error
