@@ -90,11 +90,14 @@ def contract(entry: Entry, form: str) -> dict[str, Any]:
 
 
 def to_stablehlo(function: Callable[[jax.Array], jax.Array], obs_dim: int) -> bytes:
-    """For `jax.export.deserialize`, on CPU and CUDA."""
+    """For `jax.export.deserialize`, on CPU and CUDA. `SkillZooError` where flatbuffers is not installed."""
     from jax import export
 
     shape = jax.ShapeDtypeStruct((1, obs_dim), jnp.float32)
-    return bytes(export.export(jax.jit(function), platforms=("cpu", "cuda"))(shape).serialize())
+    try:
+        return bytes(export.export(jax.jit(function), platforms=("cpu", "cuda"))(shape).serialize())
+    except ImportError as error:
+        raise SkillZooError("writing StableHLO needs flatbuffers: pip install 'anyskill-brax[export]'") from error
 
 
 def to_onnx(function: Callable[[jax.Array], jax.Array], obs_dim: int) -> bytes:
@@ -102,7 +105,7 @@ def to_onnx(function: Callable[[jax.Array], jax.Array], obs_dim: int) -> bytes:
     try:
         import onnx
     except ImportError as error:
-        raise SkillZooError("writing ONNX needs its package: pip install 'anyskill-brax[onnx]'") from error
+        raise SkillZooError("writing ONNX needs its package: pip install 'anyskill-brax[export]'") from error
     closed = jax.make_jaxpr(function)(jnp.zeros((1, obs_dim), jnp.float32))
     graph = _Graph(onnx)
     for variable, value in zip(closed.jaxpr.constvars, closed.consts, strict=True):
