@@ -4,6 +4,7 @@ StableHLO comes from `jax.export`. ONNX is written from the function's jaxpr, wh
 the package onnx; the result runs anywhere, e.g. in onnxruntime). A JSON sidecar says what goes in and what comes out.
 """
 
+import importlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -103,7 +104,7 @@ def to_stablehlo(function: Callable[[jax.Array], jax.Array], obs_dim: int) -> by
 def to_onnx(function: Callable[[jax.Array], jax.Array], obs_dim: int) -> bytes:
     """`SkillZooError` where onnx is not installed or the function does what has no counterpart here."""
     try:
-        import onnx
+        onnx: Any = importlib.import_module("onnx")
     except ImportError as error:
         raise SkillZooError("writing ONNX needs its package: pip install 'anyskill-brax[export]'") from error
     closed = jax.make_jaxpr(function)(jnp.zeros((1, obs_dim), jnp.float32))

@@ -30,7 +30,6 @@ def _print(answer: _zoo.Answer, as_json: bool) -> None:
     elif isinstance(answer.text, str):
         print(answer.text)
     else:
-        from rich.console import Console
         from rich.markup import escape
         from rich.table import Table
 
@@ -38,7 +37,7 @@ def _print(answer: _zoo.Answer, as_json: bool) -> None:
         table = Table(*columns, title=title)
         for row in rows:
             table.add_row(*map(escape, row))
-        Console().print(table)
+        _door.make_console().print(table)
 
 
 def main() -> int:
