@@ -13,9 +13,20 @@ import numpy as np
 from rich.markup import escape
 from rich.table import Table
 
+from anyskill_brax.character.humanoid import CONTROL_DT
 from anyskill_brax.clip.reward import RewardModel
 from anyskill_brax.envs.humanoid_env import HumanoidEnv
-from anyskill_brax.evaluate import Episodes, Grade, Judge, grade, rollout_policy, untrained_policies
+from anyskill_brax.evaluate import (
+    Episodes,
+    Grade,
+    Judge,
+    Rate,
+    Track,
+    grade,
+    meaning,
+    rollout_policy,
+    untrained_policies,
+)
 from anyskill_brax.high_level.run import TrainedSkill
 from anyskill_brax.render.video import film
 from anyskill_brax.skill import Skill
@@ -41,6 +52,7 @@ class Verdict:
     grade: Grade
     id: str  # in the zoo; empty when not good enough
     remark: str = ""  # what the gate has against it: published all the same, as unverified
+    geometry: str = ""  # the predicate and how often it held; reported, it refuses nothing yet
 
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
@@ -94,12 +106,13 @@ def grade_and_publish(
                 )
             episodes = rollout_policy(env, low_level, skill.policy, key_episodes, EPISODES, LATENT_STEPS)
             result = grade(judged, skill.instruction.text, _graded(episodes), _graded(untrained))
+            geometry = decide(env, _graded(episodes), skill.instruction.text)
             admission, skill_id = weigh(result, episodes, judge), ""
             if result.passed:
                 made_of = (controller, low_level, judge, reward_model)
-                skill_id = _save(skill, result, admission, episodes, env, *made_of, zoo, config, command)
-            remark = "; ".join(admission.reasons)
-            verdict = Verdict(skill.instruction.slug, skill.instruction.text, result, skill_id, remark)
+                skill_id = _save(skill, result, geometry, admission, episodes, env, *made_of, zoo, config, command)
+            remark, seen = "; ".join(admission.reasons), str(geometry.get("predicate_held", ""))
+            verdict = Verdict(skill.instruction.slug, skill.instruction.text, result, skill_id, remark, seen)
             known[verdict.slug] = verdict
             write_atomically(file, json.dumps({s: v.to_json() for s, v in known.items()}, indent=1).encode())
         verdicts.append(verdict)
@@ -112,6 +125,16 @@ def _graded(episodes: Episodes) -> Episodes:
     return part.replace(qpos=episodes.qpos[: GRADED_STEPS * 5])
 
 
+def decide(env: HumanoidEnv, episodes: Episodes, text: str) -> dict[str, Any]:
+    """What geometry says of the episodes, for a manifest; nothing where the table does not know the instruction."""
+    asked = meaning(text)
+    if asked is None:
+        return {}
+    rate = Rate.of(asked.holds(Track.of(env.character, np.asarray(episodes.qpos), 1.0 / CONTROL_DT)))
+    interval = {"predicate_low": rate.low, "predicate_high": rate.high}
+    return {"predicate": str(asked), "predicate_held": f"{asked}: {rate}", "predicate_success": rate.share, **interval}
+
+
 def _read_verdicts(file: Path) -> dict[str, Verdict]:
     if not file.exists():
         return {}
@@ -121,6 +144,7 @@ def _read_verdicts(file: Path) -> dict[str, Verdict]:
 def _save(
     trained: TrainedSkill,
     result: Grade,
+    geometry: Mapping[str, Any],
     admission: Admission,
     episodes: Episodes,
     env: HumanoidEnv,
@@ -141,7 +165,9 @@ def _save(
         low_level_id=str(controller.id),
         low_level_sha256=controller.manifest.weights.sha256,
     )
-    metrics = result.metrics() | {
+    metrics = {
+        **result.metrics(),
+        **geometry,
         "episodes": EPISODES,
         "judge": judge.name,
         "judge_sha256": judge.sha256,
@@ -167,7 +193,7 @@ def _save(
         motions=controller.manifest.motions,
         files={
             "preview.gif": preview,
-            "card.md": card(trained, result, controller, judge, reward_model).encode(),
+            "card.md": card(trained, result, geometry, controller, judge, reward_model).encode(),
             "rollout.safetensors": tensors_to_bytes({"qpos": np.asarray(episodes.qpos[:, best])}),
         },
         command=command,
@@ -178,9 +204,15 @@ def _save(
 
 
 def card(
-    trained: TrainedSkill, result: Grade, controller: Entry, judge: RewardModel, reward_model: Mapping[str, str]
+    trained: TrainedSkill,
+    result: Grade,
+    geometry: Mapping[str, Any],
+    controller: Entry,
+    judge: RewardModel,
+    reward_model: Mapping[str, str],
 ) -> str:
     """A page on the skill for people: what it is, how good, made of what."""
+    held = geometry.get("predicate_held", "no predicate knows this instruction")
     seconds = GRADED_STEPS / 6
     return f"""# {trained.instruction.text}
 
@@ -193,6 +225,7 @@ A high-level policy (AnySkill) on the low-level controller `{controller.id}`.
 
 The difference is {result.margin:.1f} standard errors. It fell in {result.fell:.0%} of the episodes. In \
 {result.retrieved:.0%} of them the judge found this instruction the nearest of those trained beside it.
+By geometry, episodes in which the predicate held (95 % interval): {held}.
 
 Rewarded by `{reward_model["name"]}` (sha256 {reward_model["sha256"][:12]}), which had no part in the grade; training
 took its mean reward per latent step from {trained.reward_before:+.2f} to {trained.reward_after:+.2f}.
@@ -203,7 +236,8 @@ def table(trained: Sequence[TrainedSkill], verdicts: Sequence[Verdict]) -> Table
     """One line per instruction, for the terminal."""
     rows = Table(title=f"{EPISODES} episodes each; the margin is in standard errors of the difference")
     rows.add_column("skill", no_wrap=True)
-    for column in ("instruction", "reward", "judge, untrained", "judge, trained", "margin", "remark"):
+    columns = ("instruction", "reward", "judge, untrained", "judge, trained", "margin", "predicate held", "remark")
+    for column in columns:
         rows.add_column(column, no_wrap=column.startswith("judge"))
     for skill, verdict in zip(trained, verdicts, strict=True):
         g = verdict.grade
@@ -214,6 +248,7 @@ def table(trained: Sequence[TrainedSkill], verdicts: Sequence[Verdict]) -> Table
             f"{g.untrained_mean:.3f} ± {g.untrained_standard_error:.3f}",
             f"{g.mean:.3f} ± {g.standard_error:.3f}",
             f"{g.margin:+.1f}",
+            escape(verdict.geometry or "-"),
             escape(f"unverified: {verdict.remark}" if verdict.id and verdict.remark else g.reason),
         )
     return rows

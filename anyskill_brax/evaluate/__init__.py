@@ -1,7 +1,7 @@
 """Grading: rollouts, the judge, predicates, reports."""
 
 from anyskill_brax.evaluate.instructions import Meaning, meaning
-from anyskill_brax.evaluate.intervals import standard_error, wilson
+from anyskill_brax.evaluate.intervals import Rate, standard_error, wilson
 from anyskill_brax.evaluate.judge import SETTLE, Grade, Judge, grade
 from anyskill_brax.evaluate.predicates import PREDICATES, Predicate, predicate
 from anyskill_brax.evaluate.rollouts import (
@@ -25,6 +25,7 @@ __all__ = [
     "Judge",
     "Meaning",
     "Predicate",
+    "Rate",
     "Track",
     "grade",
     "meaning",

@@ -1,5 +1,7 @@
 """Uncertainty of what a few episodes show."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 
@@ -18,3 +20,24 @@ def wilson(successes: int, trials: int, z: float = 1.96) -> tuple[float, float]:
     p, n = successes / trials, trials
     middle, half = p + z * z / (2 * n), z * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
     return max(0.0, float((middle - half) / (1 + z * z / n))), min(1.0, float((middle + half) / (1 + z * z / n)))
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Successes among episodes, with the 95 % Wilson interval."""
+
+    successes: int
+    episodes: int
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, holds: np.ndarray) -> "Rate":
+        return cls(int(holds.sum()), holds.size, *wilson(int(holds.sum()), holds.size))
+
+    @property
+    def share(self) -> float:
+        return self.successes / self.episodes
+
+    def __str__(self) -> str:
+        return f"{self.successes}/{self.episodes} ({self.low:.2f} to {self.high:.2f})"

@@ -154,7 +154,8 @@ def survey(
         }
         asked = meaning(text)
         done = bool(asked and asked.holds(stood))
-        found.append(Landscape(**facts, **_verdict(facts, done)))
+        verdict, reason = _verdict(facts, done)
+        found.append(Landscape(**facts, verdict=verdict, reason=reason))
     return found
 
 
@@ -165,33 +166,33 @@ def glance(character: Character, model: RewardModel, texts: Sequence[str]) -> li
     return survey(character, model, texts, poses, views)
 
 
-def _verdict(f: dict[str, Any], standing_does_it: bool) -> dict[str, str]:
+def _verdict(f: dict[str, Any], standing_does_it: bool) -> tuple[str, str]:
     """The first of these that applies."""
     rise = f["best_score"] - f["standing"]
     if f["confidence"] < LOW_CONFIDENCE:
         known = f"; it knows {', '.join(map(repr, f['nearest']))}" if f["nearest"] else ""
-        return {"verdict": OUTSIDE, "reason": f"confidence {f['confidence']:.2f}{known}"}
+        return OUTSIDE, f"confidence {f['confidence']:.2f}{known}"
     if standing_does_it:
-        return {"verdict": LEARNABLE, "reason": "standing still does it, says a predicate"}
+        return LEARNABLE, "standing still does it, says a predicate"
     if rise < FLAT * f["spread"]:
-        return {"verdict": AMBIGUOUS, "reason": "standing still already scores about as well as any pose"}
+        return AMBIGUOUS, "standing still already scores about as well as any pose"
     sided = bool(re.search(r"\b(left|right)\b", f["text"], re.IGNORECASE))
     second = f["mirror_score"] - f["standing"] > SECOND_HILL * rise and f["mirror_likeness"] < ALIKE
     if second and not sided:
-        return {"verdict": AMBIGUOUS, "reason": "the left and the right of it score alike; name a side"}
+        return AMBIGUOUS, "the left and the right of it score alike; name a side"
     if f["rival"] and f["rival_margin"] < TOLD_APART:
-        return {"verdict": AMBIGUOUS, "reason": f"hardly told from {f['rival']!r}"}
+        return AMBIGUOUS, f"hardly told from {f['rival']!r}"
     gain = f"{rise / max(f['spread'], 1e-6):.1f} standard deviations above standing"
     valley = f"; a valley on the way, {f['valley']:.0%} of the climb" if f["valley"] > DEEP else ""
     decided = "; a predicate can check it" if meaning(f["text"]) else ""
-    return {"verdict": LEARNABLE, "reason": f"best in {f['motions'][0]}, {gain}{valley}{decided}"}
+    return LEARNABLE, f"best in {f['motions'][0]}, {gain}{valley}{decided}"
 
 
 def _best_of_each(scores: np.ndarray, sources: Sequence[str], count: int) -> list[int]:
     """Rows of the best poses, one of each motion."""
     rows: dict[str, int] = {}
     for row in np.argsort(-scores, kind="stable"):
-        rows.setdefault(sources[row], int(row))
+        rows.setdefault(sources[int(row)], int(row))
         if len(rows) == count:
             break
     return list(rows.values())

@@ -18,7 +18,7 @@ from anyskill_brax.character.humanoid import CONTROL_DT, Character
 from anyskill_brax.clip.reward import RewardModel, embed_goals
 from anyskill_brax.envs.humanoid_env import HumanoidEnv
 from anyskill_brax.evaluate.instructions import meaning
-from anyskill_brax.evaluate.intervals import standard_error, wilson
+from anyskill_brax.evaluate.intervals import Rate, standard_error
 from anyskill_brax.evaluate.judge import Judge, grade, similarities
 from anyskill_brax.evaluate.quality import Quality, quality
 from anyskill_brax.evaluate.report import Page
@@ -53,23 +53,6 @@ class Score:
 
     def __str__(self) -> str:
         return f"{self.mean:.3f} ± {self.standard_error:.3f}"
-
-
-@dataclass(frozen=True)
-class Rate:
-    """Successes among episodes, with the 95 % Wilson interval."""
-
-    successes: int
-    episodes: int
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, holds: np.ndarray) -> "Rate":
-        return cls(int(holds.sum()), holds.size, *wilson(int(holds.sum()), holds.size))
-
-    def __str__(self) -> str:
-        return f"{self.successes}/{self.episodes} ({self.low:.2f} to {self.high:.2f})"
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,9 @@ from matplotlib.figure import Figure
 from zoo_objects import make_controller, make_reward_model, make_skill
 
 import skill_zoo
-from anyskill_brax.evaluate.intervals import wilson
+from anyskill_brax.evaluate.intervals import Rate, wilson
 from anyskill_brax.evaluate.quality import quality
 from anyskill_brax.evaluate.report import Page
-from anyskill_brax.evaluate.skills import Rate
 from anyskill_brax.evaluate.track import Track
 
 

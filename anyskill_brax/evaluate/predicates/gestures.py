@@ -79,7 +79,7 @@ def thrusts(t: Track, side: str) -> np.ndarray:
 def side_punch(t: Track, side: str) -> Mask:
     """The {side} hand shoots ahead from a bent arm, faster than 1.5 m/s, the {other} one does not."""
     mine, other = (_fast(t, s) & thrusts(t, s) for s in (side, OTHER[side]))
-    return mine.any(axis=0) & ~other.any(axis=0)
+    return np.asarray(mine.any(axis=0) & ~other.any(axis=0))
 
 
 def _fast(t: Track, side: str) -> Mask:
@@ -91,7 +91,7 @@ def _fast(t: Track, side: str) -> Mask:
 def boxes(t: Track) -> Mask:
     """Both fists shoot ahead, one after the other."""
     left, right = (_fast(t, s) & thrusts(t, s) for s in SIGN)
-    return (left & ~right).any(axis=0) & (right & ~left).any(axis=0)
+    return np.asarray((left & ~right).any(axis=0) & (right & ~left).any(axis=0))
 
 
 @predicate("push forward with both hands", "shove something away", "push an invisible wall")

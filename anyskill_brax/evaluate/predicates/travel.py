@@ -76,7 +76,7 @@ def airborne(t: Track) -> Mask:
 def flies(t: Track) -> Mask:
     """Whether both feet are off the floor now and then, which tells running from walking `[...]`."""
     n = min(t.frames(1.0), len(t.pos) - 1)
-    return (t.over(np.cumsum(airborne(t), axis=0), 1.0) > 0.05 * n).any(axis=0)
+    return np.asarray((t.over(np.cumsum(airborne(t), axis=0), 1.0) > 0.05 * n).any(axis=0))
 
 
 @predicate("turn {side}", "turn to the {side}", "turn around to the {side}", "make a {side} turn")
@@ -95,7 +95,7 @@ def turn_around(t: Track) -> Mask:
 @predicate("turn a full circle", "pirouette", "spin around")
 def spin(t: Track) -> Mask:
     """A whole turn within three seconds, on its feet."""
-    return ((np.abs(t.over(t.yaw, 3.0)) > 5.7) & up_throughout(t, 3.0)).any(axis=0)
+    return np.asarray(((np.abs(t.over(t.yaw, 3.0)) > 5.7) & up_throughout(t, 3.0)).any(axis=0))
 
 
 @predicate("walk in a circle")
