@@ -144,17 +144,18 @@ def train(
         state = state.replace(params=params)
         folder.save(0, state)  # a warm start takes minutes
 
-    total = max(1, int(config.total_samples) // setup.batch)
+    plain: dict[str, Any] = config.to_dict()
+    total = max(1, int(plain["total_samples"]) // setup.batch)
     first, began, saved = done, time.monotonic(), time.monotonic()
     while done < total and not should_stop():
         state, metrics = update(state)
         done += 1
-        if done % config.log_every_updates == 0 or done == total:
+        if done % plain["log_every_updates"] == 0 or done == total:
             row = {k: float(v) for k, v in metrics.items()}
             rate = (done - first) * setup.batch / (time.monotonic() - began)
             folder.log(done, row | {"samples": done * setup.batch, "samples_per_second": rate})
             report(_line(done, total, setup.batch, rate, row))
-        if time.monotonic() - saved > config.save_every_seconds:
+        if time.monotonic() - saved > plain["save_every_seconds"]:
             folder.save(done, state)
             saved = time.monotonic()
     if done > first:

@@ -129,7 +129,14 @@ class Lesson:
 class Pupil:
     """DAgger: worlds are driven by the teacher at first and by the pupil later; the teacher labels every state."""
 
-    def __init__(self, settings: LowLevelSettings, env: HumanoidEnv, reference: Reference, latents, obs_normalizer):
+    def __init__(
+        self,
+        settings: LowLevelSettings,
+        env: HumanoidEnv,
+        reference: Reference,
+        latents: Callable[[jax.Array], jax.Array],
+        obs_normalizer: Normalizer,
+    ):
         self._settings, self._env, self._reference = settings, env, reference
         self._latents, self._normalizer = latents, obs_normalizer
         self._actor: Any = Actor(env.character.action_dim, settings.networks.actor, settings.networks.style)
@@ -240,7 +247,7 @@ class Pupil:
             keys = jax.random.split(key, 5)
             norm_obs = self._normalizer(observations.observe(room.humanoid.bodies))
             label = self.teacher.action(env.character, self._reference, room.humanoid.bodies, room.row, room.follows)
-            own = self._actor.apply(params, norm_obs, room.latent)
+            own = jnp.asarray(self._actor.apply(params, norm_obs, room.latent))
             action = jnp.where(teacher_drives, label, own) + warm.noise * jax.random.normal(keys[0], label.shape)
             after = env.advance(room.humanoid, action)
             after = select(env.is_broken(after), room.humanoid, after)
