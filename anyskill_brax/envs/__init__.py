@@ -1,7 +1,3 @@
 """The simulated humanoid as an environment, for action policies and for latent policies."""
 
-import contextlib
-
-# mujoco.mjx prints that the optional warp is absent; to a user it reads like a failure.
-with contextlib.redirect_stdout(None):
-    import mujoco.mjx  # noqa: F401
+import anyskill_brax.physics  # noqa: F401  before brax, which imports the same and not quietly

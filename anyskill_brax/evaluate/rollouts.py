@@ -10,7 +10,7 @@ from flax import struct
 
 from anyskill_brax import rotations
 from anyskill_brax.character.humanoid import LATENT_STEPS
-from anyskill_brax.character.kinematics import BodyState, lowest_points
+from anyskill_brax.character.kinematics import BodyState
 from anyskill_brax.envs import observations
 from anyskill_brax.envs.humanoid_env import HumanoidEnv, HumanoidState
 from anyskill_brax.networks import LatentHead

@@ -1,7 +1,7 @@
 """The teacher that the warm start clones: it sees the reference, plays it through the PD drives and keeps its balance.
 
-PD target = the next reference pose, led by the drives' lag + what carries that pose (`feedforward`) + what brings the
-body back over its feet (`balance`).
+PD target = the next reference pose, led by the drives' lag + what carries that pose (`character/inverse_dynamics.py`) +
+what brings the body back over its feet (`balance.py`).
 """
 
 from collections.abc import Sequence
@@ -12,9 +12,9 @@ import numpy as np
 from flax import struct
 
 from anyskill_brax.character.humanoid import Character
+from anyskill_brax.character.inverse_dynamics import accelerations, support_shift
 from anyskill_brax.character.kinematics import BodyState
 from anyskill_brax.low_level.balance import correction
-from anyskill_brax.low_level.feedforward import accelerations, support_shift
 from anyskill_brax.low_level.reference import Reference
 
 

@@ -17,7 +17,9 @@ TOOLS = Path(__file__).parents[2] / "tools"
 
 def publish(zoo, controller, name, axis, instruction=None):
     latent = np.eye(8)[axis]
-    return skill_zoo.save(Skill(constant_policy(latent), controller, instruction or name, name), name, zoo=zoo, force=True)
+    return skill_zoo.save(
+        Skill(constant_policy(latent), controller, instruction or name, name), name, zoo=zoo, force=True
+    )
 
 
 @pytest.fixture(scope="module")

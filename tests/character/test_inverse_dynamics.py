@@ -6,9 +6,9 @@ import mujoco
 import numpy as np
 import pytest
 
+from anyskill_brax.character.inverse_dynamics import accelerations, support_shift
 from anyskill_brax.character.kinematics import forward_kinematics, lowest_points
 from anyskill_brax.envs.humanoid_env import HumanoidEnv
-from anyskill_brax.low_level.feedforward import accelerations, support_shift
 
 
 def standing(character, **joints):
