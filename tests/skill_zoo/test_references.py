@@ -92,7 +92,7 @@ def test_a_lock_keeps_a_name_what_it_was(three, zoo, tmp_path, controller):
         skill_zoo.load("humanoid/wive", lock=path)
     shutil.rmtree(zoo / "entries/humanoid/wave")
     (zoo / "aliases.json").unlink()
-    skill_zoo.save(make_skill(controller, "wave otherwise"), "wave", force=True)  # the same name and number, another entry
+    skill_zoo.save(make_skill(controller, "wave otherwise"), "wave", force=True)  # the same name and number again
     with pytest.raises(skill_zoo.CorruptArtifact, match=r"as .*lock says"):
         skill_zoo.load("humanoid/wave", lock=path)
 
