@@ -90,6 +90,7 @@ def train(
         "low_level": {"name": low_level.name, "sha256": digest(low_level)},
         "reward_model": {"name": model.name, "sha256": model.sha256, "views": len(views)},
     }
+    goal = goals(model, [i.text for i in instructions], settings.reward.baseline_text)  # bad texts leave no folder
     folder = Workdir(workdir, {**config, **identity})
     try:
         frozen = Frozen(low_level, Eyes.create(model, views, settings.rollout.instruction_axis))
@@ -98,7 +99,7 @@ def train(
             frozen,
             jax.random.PRNGKey(settings.seed),
             jnp.stack([i.key(settings.seed) for i in instructions]),
-            goals(model, [i.text for i in instructions], settings.reward.baseline_text),
+            goal,
         )
         restored = folder.restore(jax.eval_shape(init, *start)[0])
         if restored is None:
