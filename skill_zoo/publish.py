@@ -4,7 +4,7 @@ import dataclasses
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -85,8 +85,8 @@ def grade_and_publish(
 ) -> list[Verdict]:
     """Every skill beside untrained policies of the same shape under the judge; those that pass are saved to `zoo`.
 
-    One that works but does not stay up for ten seconds is saved too: the gate's reasons stand in its manifest, which
-    says `unverified`.
+    One that the judge passes but that does not stay up for ten seconds, or that geometry contradicts, is saved too: the
+    reasons stand in its manifest, which says `unverified`.
 
     Verdicts are kept in the run's folder, so calling this again repeats no evaluation and adds no version.
     """
@@ -107,7 +107,7 @@ def grade_and_publish(
             episodes = rollout_policy(env, low_level, skill.policy, key_episodes, EPISODES, LATENT_STEPS)
             result = grade(judged, skill.instruction.text, _graded(episodes), _graded(untrained))
             geometry = decide(env, _graded(episodes), skill.instruction.text)
-            admission, skill_id = weigh(result, episodes, judge), ""
+            admission, skill_id = with_geometry(weigh(result, episodes, judge), geometry), ""
             if result.passed:
                 made_of = (controller, low_level, judge, reward_model)
                 skill_id = _save(skill, result, geometry, admission, episodes, env, *made_of, zoo, config, command)
@@ -133,6 +133,15 @@ def decide(env: HumanoidEnv, episodes: Episodes, text: str) -> dict[str, Any]:
     rate = Rate.of(asked.holds(Track.of(env.character, np.asarray(episodes.qpos), 1.0 / CONTROL_DT)))
     interval = {"predicate_low": rate.low, "predicate_high": rate.high}
     return {"predicate": str(asked), "predicate_held": f"{asked}: {rate}", "predicate_success": rate.share, **interval}
+
+
+def with_geometry(admission: Admission, geometry: Mapping[str, Any]) -> Admission:
+    """The gate's finding and that of `decide`: one that held in under half of the episodes is against a skill."""
+    if not geometry or geometry["predicate_success"] >= 0.5:
+        return admission
+    return replace(
+        admission, reasons=(*admission.reasons, f"the predicate held too seldom: {geometry['predicate_held']}")
+    )
 
 
 def _read_verdicts(file: Path) -> dict[str, Verdict]:

@@ -8,6 +8,7 @@ from zoo_objects import make_reward_model, make_skill, tree
 import skill_zoo
 from anyskill_brax.evaluate import Episodes, Grade
 from skill_zoo.admission import Admission, weigh
+from skill_zoo.publish import with_geometry
 
 
 def graded(margin: float) -> Grade:
@@ -56,3 +57,11 @@ def test_save_asks_the_gate_and_an_untrained_skill_is_refused(zoo, controller):
     with pytest.raises(skill_zoo.NotAdmitted, match=r"it fell in \d+ of 16 episodes of 10 s"):
         skill_zoo.save(make_skill(controller, "wave"), "wave")
     assert skill_zoo.list_skills(kind="skill") == []
+
+
+def test_geometry_stands_against_a_skill_that_the_judge_passes():
+    clean = Admission(())
+    assert with_geometry(clean, {}) is clean, "an instruction that the table does not know"
+    assert with_geometry(clean, {"predicate_success": 0.5, "predicate_held": "bow: 8/16"}) is clean
+    against = with_geometry(clean, {"predicate_success": 0.0, "predicate_held": "bow: 0/16"})
+    assert against.to_json(force=True, what="bow")["status"] == "unverified" and "bow: 0/16" in against.reasons[0]
