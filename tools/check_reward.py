@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import _door
+from _models import load_reward_model
 
 
 def sheet(character: Any, found: list[Any], poses: Any, path: Path) -> None:
@@ -59,15 +60,8 @@ def main() -> int:
     from anyskill_brax.high_level.eyes import camera_views
     from anyskill_brax.motion.io import load_motion_folder
     from anyskill_brax.motion.synthesis import builtin_motions
-    from skill_zoo.search import find_reward_model
-    from skill_zoo.zoo import load_entry
 
-    if args.clip is not None:
-        from anyskill_brax.clip.hf_clip import HfClip
-
-        model: Any = HfClip.load(args.clip)
-    else:
-        model = load_entry(find_reward_model("reward", args.zoo), [])
+    model = load_reward_model(args.clip, args.zoo)
     model.embed_text(args.texts)  # a bad text shows before the motions are made
     character = load_character()
     motions = load_motion_folder(args.motions) if args.motions else builtin_motions(character)

@@ -6,9 +6,9 @@ Each phrase becomes the zoo's nearest skill by text; the skills follow each othe
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 import _door
+from _models import load_reward_model
 
 
 def show(title: str, columns: list[str], rows: list[list[str]]) -> None:
@@ -59,8 +59,6 @@ def main() -> None:
     from anyskill_brax.render.video import film
     from anyskill_brax.script import Phrase, parse_script, resolve
     from anyskill_brax.types import UserError
-    from skill_zoo.search import find_reward_model
-    from skill_zoo.zoo import load_entry
 
     entries = find_skills(args.zoo)
     names = [entry.instruction or entry.id.name.replace("-", " ") for entry in entries]
@@ -73,12 +71,7 @@ def main() -> None:
         )
     everything = [Phrase(name, args.seconds) for name in names]
     phrases = parse_script(args.script, args.seconds) if args.script else everything
-    if args.clip is not None:
-        from anyskill_brax.clip.hf_clip import HfClip
-
-        model: Any = HfClip.load(args.clip)
-    else:
-        model = load_entry(find_reward_model("reward", args.zoo), [])
+    model = load_reward_model(args.clip, args.zoo)
     matches = resolve(phrases, names, model)
     rows, doubts = [], [m for m in matches if m.is_doubtful(args.min_similarity)]
     for m in matches:

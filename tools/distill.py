@@ -12,6 +12,7 @@ from typing import Any
 import _door
 import numpy as np
 from _config import add_config_arguments, load_config
+from _models import load_reward_model
 
 
 def main() -> int:
@@ -45,12 +46,7 @@ def main() -> int:
     low_level = load_entry(controller, [])
     teachers = {skill.instruction: skill.policy for skill in skills.values()}
     judge = load_entry(find_reward_model("judge", options.zoo), [])
-    if options.clip is not None:
-        from anyskill_brax.clip.hf_clip import HfClip
-
-        model: Any = HfClip.load(options.clip)
-    else:
-        model = load_entry(find_reward_model("reward", options.zoo), [])
+    model = load_reward_model(options.clip, options.zoo)
     env = HumanoidEnv(
         load_character(),
         num_frames=low_level.style.num_frames,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import _door
+from _models import load_reward_model
 
 
 def candidates(ids: list[str], zoo: Path | None) -> list[Any]:
@@ -66,12 +67,7 @@ def skills(args: argparse.Namespace) -> int:
         )
     console, character = Console(), load_character()
     judge = load_entry(find_reward_model("judge", args.zoo), [])
-    if args.clip is not None:
-        from anyskill_brax.clip.hf_clip import HfClip
-
-        reward: Any = HfClip.load(args.clip)
-    else:
-        reward = load_entry(find_reward_model("reward", args.zoo), [])
+    reward = load_reward_model(args.clip, args.zoo)
     found = candidates(args.ids, args.zoo)
     views = camera_views(character, reward.image_size, 1) if reward.needs_images else ()
     size = {"episodes": args.episodes, "latent_steps": steps, "seed": args.seed}

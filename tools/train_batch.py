@@ -9,10 +9,10 @@ Exit codes: 0 done (also when no skill was good enough: the table says so), 2 ba
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 import _door
 from _config import add_config_arguments, load_config
+from _models import load_reward_model
 
 
 def main() -> int:
@@ -45,12 +45,7 @@ def main() -> int:
     controller = publish.find_entry(options.low_level, options.zoo)
     low_level = load_entry(controller, [])
     judge = load_entry(find_reward_model("judge", options.zoo), [])
-    if options.clip is not None:
-        from anyskill_brax.clip.hf_clip import HfClip
-
-        model: Any = HfClip.load(options.clip)
-    else:
-        model = load_entry(find_reward_model("reward", options.zoo), [])
+    model = load_reward_model(options.clip, options.zoo)
     env, views = run.make_world(settings, low_level, model)
     if not workdir.exists():
         for landscape in glance(env.character, model, [i.text for i in instructions]):
