@@ -11,14 +11,17 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from flax.errors import FlaxError
 
+from anyskill_brax.character.humanoid import CONTROL_DT, load_character
+from anyskill_brax.envs.observations import obs_layout
+from anyskill_brax.policies import ConditionedPolicy, HighLevelPolicy, MultiSkillPolicy
 from anyskill_brax.types import UserError
 from skill_zoo.errors import CorruptArtifact, InterfaceMismatch, SkillZooError
 from skill_zoo.manifest import LowLevelRef, plain, strict_json
+from skill_zoo.shapes import check_arrays
 from skill_zoo.tensors import read_tensors, write_tensors
 
 CLASSES = {
@@ -57,7 +60,7 @@ def decode(data: bytes, kind: str, what: object, low_level: Any = None, pin: Low
     config = strict_json(metadata["config"].encode("utf-8", "replace"), what)
     try:
         obj = _from_plain(name, config, tensors, low_level, pin)
-        _check_shapes(obj, kind, low_level)
+        _check_fit(what, obj, tensors, low_level)
     except SkillZooError:
         raise
     except (FlaxError, UserError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
@@ -104,9 +107,6 @@ def check_interface(interface: Mapping[str, Any], character: str, what: object) 
 @functools.cache
 def character_interface(character: str) -> dict[str, Any]:
     """The interface of a character of this version, as it stands in manifests (without `latent_dim`)."""
-    from anyskill_brax.character.humanoid import CONTROL_DT, load_character
-    from anyskill_brax.envs.observations import obs_layout
-
     if character != "humanoid":
         raise SkillZooError(f"no character {character!r} in this version; it has humanoid")
     body = load_character()
@@ -142,8 +142,6 @@ def _from_plain(name: str, config: Any, tensors: dict[str, np.ndarray], low_leve
     if name != "Skill":
         cls = _class(name)
         return getattr(cls, "from_tensors", cls)(config, tensors)
-    from anyskill_brax.policies import HighLevelPolicy, MultiSkillPolicy
-
     if config["class"] == "HighLevelPolicy":
         policy = HighLevelPolicy.from_tensors(config["policy"], tensors)
     elif config["class"] == "ConditionedPolicy":
@@ -157,16 +155,18 @@ def _from_plain(name: str, config: Any, tensors: dict[str, np.ndarray], low_leve
     )
 
 
-def _check_shapes(obj: Any, kind: str, low_level: Any) -> None:
-    """Trace one act (nothing runs): every array must have the shape that its place in the network asks for."""
-    controller = obj if kind == "low_level" else low_level
-    if controller is None:
+def _check_fit(what: object, obj: Any, tensors: Mapping[str, np.ndarray], low_level: Any) -> None:
+    """Whether a policy's arrays are those of its config, and whether it asks its controller for latents it knows."""
+    if type(obj).__name__ == "LowLevelController":
+        check_arrays(what, obj, tensors, obj.obs_dim)
         return
-    obs = jax.ShapeDtypeStruct((controller.obs_dim,), jnp.float32)
-    latent = jax.ShapeDtypeStruct((controller.latent_dim,), jnp.float32)
-    if kind == "low_level":
-        found, wanted = jax.eval_shape(obj.act, obs, latent).shape, (controller.action_dim,)
-    else:
-        found, wanted = jax.eval_shape(lambda o: obj.act(obj.init(jax.random.key(0)), o)[0], obs).shape, latent.shape
-    if found != wanted:
-        raise InterfaceMismatch("the controller and the policy that steers it", wanted, found)
+    policy, own = getattr(obj, "policy", obj), dict(tensors)
+    if isinstance(policy, ConditionedPolicy):
+        policy, text = policy.multi, own.pop(_TEXT)
+        if text.shape != policy.text_embeddings.shape[1:]:
+            raise CorruptArtifact(what, f"a text embedding of shape {policy.text_embeddings.shape[1:]}", text.shape)
+    if isinstance(policy, HighLevelPolicy | MultiSkillPolicy):
+        if policy.latent_dim != low_level.latent_dim:
+            names = "the latents of the controller and of the policy that steers it"
+            raise InterfaceMismatch(names, low_level.latent_dim, policy.latent_dim)
+        check_arrays(what, policy, own, low_level.obs_dim)

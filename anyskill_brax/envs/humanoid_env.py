@@ -6,6 +6,9 @@ and `step` wrap it for one world, as Brax expects, and `jax.vmap` turns them int
 
 from typing import Any
 
+import anyskill_brax.physics  # noqa: F401  before brax, which imports the same and not quietly
+
+# isort: split
 import jax
 import jax.numpy as jnp
 import numpy as np

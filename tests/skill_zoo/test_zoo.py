@@ -207,7 +207,7 @@ def test_what_cannot_work_is_never_published(zoo, controller):
         (controller, {"files": {"../up.md": b""}}, "file name"),
         (controller, {"files": {"weights.safetensors": b""}}, "written by save"),
         (controller, {"instruction": "\x1b[2Jboo"}, "printable"),
-        (controller.replace(widths=(3,)), {}, "fits its arrays"),
+        (controller.replace(widths=(3,)), {}, "arrays of the shapes"),
     ]
     for obj, arguments, message in refused:
         with pytest.raises(skill_zoo.SkillZooError, match=message):

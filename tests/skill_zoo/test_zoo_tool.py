@@ -105,10 +105,11 @@ def test_bad_input_is_one_message_and_exit_code_2(tool, zoo, tmp_path, controlle
     assert "did you mean humanoid/low-level?" in tool("show", "humanoid/low-levle")[2]
 
 
-def test_the_first_entry_of_the_listing_loads_in_a_fresh_process(zoo, controller):
+def test_the_first_entry_of_the_listing_loads_in_a_fresh_process_and_nothing_is_compiled(zoo, controller):
     skill_zoo.save(controller, "low-level")
     skill_zoo.save(make_skill(controller, "wave"), "a-first", force=True)
     code = "import skill_zoo; s = skill_zoo.load(skill_zoo.list_skills()[0].id); print(s)"
-    environment = {**os.environ, "SKILL_ZOO_PATH": str(zoo), "JAX_PLATFORMS": "cpu"}
+    environment = {**os.environ, "SKILL_ZOO_PATH": str(zoo), "JAX_PLATFORMS": "cpu", "JAX_LOG_COMPILES": "1"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
     assert "Skill(" in done.stdout and "humanoid/low-level-v1" in done.stdout
+    assert "Compiling" not in done.stderr and "tracing" not in done.stderr
