@@ -72,7 +72,7 @@ def contract(entry: Entry, form: str) -> dict[str, Any]:
             "name": "obs",
             "shape": [1, interface["obs_dim"]],
             "layout": [{"name": n, "size": size, "unit": _UNITS.get(n, "")} for n, size in interface["obs_layout"]],
-            "normalised": "inside the function",
+            "normalised": "inside the function, clipped at five standard deviations: any finite input is valid",
         },
         "output": {
             "name": "action",
