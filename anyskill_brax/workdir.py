@@ -95,24 +95,25 @@ class Workdir:
                 self._tensorboard.add_scalar(name, value, update)
 
     def _cut_metrics(self, update: int) -> None:
-        rows = self.read_metrics()
+        rows = read_metrics(self.path)
         kept = "".join(json.dumps(row) + "\n" for row in rows if row["update"] <= update)
         write_atomically(self.path / "metrics.jsonl", kept.encode())
-
-    def read_metrics(self) -> list[dict[str, Any]]:
-        """The rows of `metrics.jsonl`, without a last line that a kill tore."""
-        file, rows = self.path / "metrics.jsonl", []
-        for line in file.read_text().splitlines() if file.exists() else ():
-            try:
-                rows.append(json.loads(line))
-            except ValueError:
-                break
-        return rows
 
     def close(self) -> None:
         self._manager.close()
         if self._tensorboard is not None:
             self._tensorboard.close()
+
+
+def read_metrics(folder: Path) -> list[dict[str, Any]]:
+    """The rows of a run's `metrics.jsonl`, without a last line that a kill tore."""
+    file, rows = folder / "metrics.jsonl", []
+    for line in file.read_text().splitlines() if file.exists() else ():
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            break
+    return rows
 
 
 def write_atomically(path: Path, data: bytes) -> None:

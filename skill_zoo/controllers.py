@@ -1,9 +1,7 @@
 """Publishing a low-level controller: measured, with its curves, an honest card, and what continues its training."""
 
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,18 +14,21 @@ from anyskill_brax.low_level.run import TrainedController
 from anyskill_brax.low_level.run import load as load_run
 from anyskill_brax.networks import sample_latents
 from skill_zoo.codecs import tensors_from_bytes, tensors_to_bytes
+from skill_zoo.curves import CURVES, write_curves
 from skill_zoo.ids import SkillId
 from skill_zoo.search import Folder
 from skill_zoo.zoo import read_file, save
 
-CURVES = (
-    ("seconds_to_fail_following", "s until a followed motion is lost"),
-    ("seconds_to_fail_free", "s until a fall, free latents"),
-    ("tracking_quality", "tracking quality"),
-    ("reward_style", "style reward"),
-    ("encoder_agreement", "encoder agreement <E(x), z>"),
-    ("disc_accuracy_simulated", "discriminator accuracy, simulated"),
-)
+DRAWN = {
+    "samples": "million samples",
+    "seconds_to_fail_following": "s until a followed motion is lost",
+    "seconds_to_fail_free": "s until a fall, free latents",
+    "tracking_quality": "tracking quality",
+    "reward_style": "style reward",
+    "encoder_agreement": "encoder agreement <E(x), z>",
+    "disc_accuracy_simulated": "discriminator accuracy, simulated",
+}
+"""Training's metrics -> what the curves are called."""
 
 
 def measure(trained: TrainedController, episodes: int = 128, seconds: float = 10.0) -> dict[str, float]:
@@ -45,13 +46,18 @@ def measure(trained: TrainedController, episodes: int = 128, seconds: float = 10
         "seconds_up_random_latents": time_random,
         "survival_motion_latents_10s": kept_motion,
         "seconds_up_motion_latents": time_motion,
+        **{f"last_{name}": float(last[name]) for name in DRAWN if name in last and name != "samples"},
         "samples": float(trained.samples),
-        **{f"last_{name}": float(last[name]) for name, _ in CURVES if name in last},
     }
 
 
 def publish_controller(
-    trained: TrainedController, zoo: Folder, name: str, licences: Mapping[str, str], note: str = ""
+    trained: TrainedController,
+    zoo: Folder,
+    name: str,
+    licences: Mapping[str, str],
+    note: str = "",
+    command: Sequence[str] = (),
 ) -> SkillId:
     """Measure the controller and save it as `humanoid/<name>-vN`; `licences` maps motion sources to their terms."""
     metrics = measure(trained)
@@ -64,9 +70,10 @@ def publish_controller(
         motions=dict(licences),
         files={
             "training.safetensors": tensors_to_bytes(trained.tensors),
-            "curves.png": draw_curves(trained.metrics),
+            CURVES: write_curves(trained.metrics, "samples", DRAWN, scale=1e-6),
             "card.md": write_card(trained, name, metrics, licences, note).encode(),
         },
+        command=command,
     )
 
 
@@ -75,23 +82,6 @@ def read_training(source: str) -> dict[str, np.ndarray]:
     if (Path(source) / "config.json").is_file():
         return load_run(source).tensors
     return tensors_from_bytes(read_file(source, "training.safetensors"))
-
-
-def draw_curves(rows: Sequence[Mapping[str, Any]]) -> bytes:
-    """The training curves over millions of samples, as a PNG."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(12, 6), layout="constrained")
-    canvas = FigureCanvasAgg(figure)
-    for axis, (name, title) in zip(figure.subplots(2, 3).flat, CURVES, strict=True):
-        points = [(row["samples"] / 1e6, row[name]) for row in rows if name in row]
-        axis.plot(*zip(*points, strict=True)) if points else None
-        axis.set(title=title, xlabel="million samples")
-        axis.grid(alpha=0.3)
-    image = io.BytesIO()
-    canvas.print_png(image)
-    return image.getvalue()
 
 
 def write_card(

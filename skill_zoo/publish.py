@@ -33,7 +33,9 @@ from anyskill_brax.skill import Skill
 from anyskill_brax.workdir import write_atomically
 from skill_zoo.admission import EPISODES, LATENT_STEPS, Admission, weigh
 from skill_zoo.codecs import tensors_to_bytes
+from skill_zoo.curves import CURVES, write_curves
 from skill_zoo.ids import SkillId
+from skill_zoo.reproduce import INSTRUCTIONS
 from skill_zoo.search import Entry, Folder, Id, controller_roots, find
 from skill_zoo.store import Store
 from skill_zoo.zoo import save
@@ -41,6 +43,15 @@ from skill_zoo.zoo import save
 GRADED_STEPS = 36
 """Six seconds, which the judge grades; the gate looks at all ten."""
 PUBLISHED = "published.json"
+DRAWN = {
+    "update": "update",
+    "reward": "reward per latent step",
+    "score": "similarity with the instruction, reward model",
+    "style": "style reward",
+    "fell": "share of latent steps that end in a fall",
+    "sigma": "noise of the latents",
+}
+"""Training's metrics -> what the curves of a skill are called."""
 
 
 @dataclass(frozen=True)
@@ -82,11 +93,14 @@ def grade_and_publish(
     reward_model: Mapping[str, str],
     seed: int,
     command: Sequence[str] = (),
+    listed: bytes = b"",
 ) -> list[Verdict]:
     """Every skill beside untrained policies of the same shape under the judge; those that pass are saved to `zoo`.
 
     One that the judge passes but that does not stay up for ten seconds, or that geometry contradicts, is saved too: the
     reasons stand in its manifest, which says `unverified`.
+
+    `command` and `listed`, the list of instructions, stay with every skill, so that it can be made again.
 
     Verdicts are kept in the run's folder, so calling this again repeats no evaluation and adds no version.
     """
@@ -110,7 +124,8 @@ def grade_and_publish(
             admission, skill_id = with_geometry(weigh(result, episodes, judge), geometry), ""
             if result.passed:
                 made_of = (controller, low_level, judge, reward_model)
-                skill_id = _save(skill, result, geometry, admission, episodes, env, *made_of, zoo, config, command)
+                how = (config, command, listed)
+                skill_id = _save(skill, result, geometry, admission, episodes, env, *made_of, zoo, *how)
             remark, seen = "; ".join(admission.reasons), str(geometry.get("predicate_held", ""))
             verdict = Verdict(skill.instruction.slug, skill.instruction.text, result, skill_id, remark, seen)
             known[verdict.slug] = verdict
@@ -164,6 +179,7 @@ def _save(
     zoo: Folder,
     config: Mapping[str, Any],
     command: Sequence[str],
+    listed: bytes,
 ) -> str:
     instruction = trained.instruction
     skill = Skill(
@@ -203,6 +219,8 @@ def _save(
         files={
             "preview.gif": preview,
             "card.md": card(trained, result, geometry, controller, judge, reward_model).encode(),
+            CURVES: write_curves(trained.metrics, "update", DRAWN),
+            INSTRUCTIONS: listed,
             "rollout.safetensors": tensors_to_bytes({"qpos": np.asarray(episodes.qpos[:, best])}),
         },
         command=command,

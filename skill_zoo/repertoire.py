@@ -15,11 +15,15 @@ from anyskill_brax.evaluate import Judge, rollout_policy, standard_error
 from anyskill_brax.policies import LowLevelController, MultiSkillPolicy
 from anyskill_brax.skill import Skill
 from anyskill_brax.types import LatentPolicy
+from skill_zoo.curves import CURVES, write_curves
 from skill_zoo.errors import InterfaceMismatch, SkillZooError
 from skill_zoo.ids import SkillId
 from skill_zoo.publish import find_entry
 from skill_zoo.search import Entry, Folder, Id, controller_roots, find
 from skill_zoo.zoo import list_skills, load_entry, save
+
+DRAWN = {"update": "round", "loss": "loss", "mean_agreement": "agreement with the teachers", "fell": "share that fell"}
+"""Training's metrics -> what the curves are called."""
 
 
 def load_teachers(ids: Sequence[Id] | None, zoo: Folder | None = None) -> dict[SkillId, Skill]:
@@ -109,6 +113,7 @@ def publish_student(
     reward_model: RewardModel,
     config: Mapping[str, Any],
     zoo: Folder,
+    training: Sequence[Mapping[str, Any]] = (),
     command: Sequence[str] = (),
 ) -> SkillId:
     """Save the student on its teachers' controller, with the comparison and the teachers' ids in its manifest."""
@@ -125,5 +130,6 @@ def publish_student(
             "reward_model": {"name": reward_model.name, "sha256": reward_model.sha256},
         },
         motions=controller.manifest.motions,
+        files={CURVES: write_curves(training, "update", DRAWN)},
         command=command,
     )

@@ -1,5 +1,6 @@
 """What every tool does at its door: turn bad input into one clear message and exit code 2."""
 
+import json
 import os
 import signal
 import sys
@@ -46,9 +47,23 @@ class StopSignals:
         print("stopping after this step; again to stop at once", file=sys.stderr, flush=True)
 
 
-def command() -> list[str]:
-    """The tool that runs and its arguments, as manifests record what made an entry."""
-    return [f"tools/{Path(sys.argv[0]).name}", *sys.argv[1:]]
+COMMAND = "command.json"
+
+
+def command(source: Path | None = None) -> list[str]:
+    """The tool that runs and its arguments, as manifests record what made an entry.
+
+    `source` is the folder that it publishes from: the command that `note_command` left there comes first.
+    """
+    own, before = [f"tools/{Path(sys.argv[0]).name}", *sys.argv[1:]], []
+    if source is not None and (source / COMMAND).is_file():
+        before = [*json.loads((source / COMMAND).read_text()), "&&"]
+    return [*before, *own]
+
+
+def note_command(folder: Path) -> None:
+    """Leave the running tool's command in the folder that it has written."""
+    (folder / COMMAND).write_text(json.dumps(command()))
 
 
 def run(main: Callable[[], int | None]) -> None:

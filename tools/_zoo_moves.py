@@ -1,6 +1,7 @@
 """The commands of tools/zoo.py that move, make or delete something."""
 
 import argparse
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -59,17 +60,25 @@ def gc(args: argparse.Namespace) -> Answer:
 def reproduce(args: argparse.Namespace) -> Answer:
     import shlex
 
-    import skill_zoo
-    from skill_zoo.compare import command_to_run
+    from skill_zoo.reproduce import commands, commands_to_run, prepare
+    from skill_zoo.search import find, search_path
 
-    manifest = skill_zoo.describe(args.id, args.zoo)
+    entry = find(args.id, args.zoo)
+    made, version = commands(entry.manifest.command), entry.manifest.code_version
     if args.run is None:
-        text = f"# {manifest.code_version}\n{shlex.join(manifest.command) or '# not recorded'}"
-        return Answer({"command": list(manifest.command), "code_version": manifest.code_version}, text)
-    command = command_to_run(manifest, Path(args.run).resolve())
-    print(shlex.join(command), file=sys.stderr, flush=True)
-    done = subprocess.run([sys.executable, *command], cwd=ROOT, stdout=sys.stderr)
-    return Answer({"command": command, "exit_code": done.returncode}, f"exit code {done.returncode}", done.returncode)
+        text = "\n".join([f"# {version}", *map(shlex.join, made)] if made else [f"# {version}", "# not recorded"])
+        return Answer({"commands": made, "code_version": version}, text)
+    out = Path(args.run).resolve()
+    made, code = commands_to_run(entry, out), 0
+    prepare(entry, out)
+    roots = os.pathsep.join(str(root.resolve()) for root in [entry.root, *search_path()])  # what it stands on
+    for words in made:
+        print(shlex.join(words), file=sys.stderr, flush=True)
+        environment = {**os.environ, "SKILL_ZOO_PATH": roots}
+        code = subprocess.run([sys.executable, *words], cwd=ROOT, stdout=sys.stderr, env=environment).returncode
+        if code:
+            break
+    return Answer({"commands": made, "exit_code": code}, f"exit code {code}", code)
 
 
 def gallery(args: argparse.Namespace) -> Answer:

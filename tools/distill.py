@@ -33,6 +33,7 @@ def main() -> int:
     from anyskill_brax.distill.train import train
     from anyskill_brax.envs.humanoid_env import HumanoidEnv
     from anyskill_brax.types import UserError
+    from anyskill_brax.workdir import read_metrics
     from skill_zoo import repertoire
     from skill_zoo.ids import check_name
     from skill_zoo.search import find_reward_model, save_target
@@ -94,6 +95,7 @@ def main() -> int:
         reward_model=model,
         config=config,
         zoo=zoo,
+        training=read_metrics(workdir),
         command=_door.command(),
     )
     console.print(f"published {published} in {zoo}")

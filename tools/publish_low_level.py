@@ -29,7 +29,8 @@ def main() -> None:
     if not licences:
         raise UserError("say where the motions come from: --licence 'builtin=made by this project, Apache-2.0'")
     zoo = skill_zoo.PACKAGED if options.zoo == "packaged" else Path(options.zoo)
-    skill_id = publish_controller(trained, zoo, options.name, licences, options.note)
+    command = _door.command(Path(options.workdir))
+    skill_id = publish_controller(trained, zoo, options.name, licences, options.note, command)
     print(f"published {skill_id} after {trained.samples / 1e6:.2f} M samples")
     for name, value in skill_zoo.describe(skill_id, zoo).metrics.items():
         print(f"  {name}: {value}")

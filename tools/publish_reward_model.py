@@ -42,6 +42,7 @@ def main() -> None:
             config={"role": ROLES[kind]},
             motions={"builtin": "made by this project, Apache-2.0"},
             files={"report.json": json.dumps(report, indent=1).encode(), "card.md": card(kind, model.name).encode()},
+            command=_door.command(options.source / kind),
         )
         print(f"published {skill_id}, role {ROLES[kind]}")
 

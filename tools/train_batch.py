@@ -82,6 +82,7 @@ def main() -> int:
         reward_model={"name": model.name, "sha256": model.sha256},
         seed=settings["seed"],
         command=_door.command(),
+        listed=options.instructions.read_bytes(),
     )
     console.print(publish.table(trained, verdicts))
     published = sum(bool(v.id) for v in verdicts)

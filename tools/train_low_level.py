@@ -1,6 +1,7 @@
 """Train the low-level controller: `tools/train_low_level.py --config configs/low_level.py --workdir runs/low_level`."""
 
 import argparse
+from pathlib import Path
 
 import _door
 from _config import add_config_arguments, load_config
@@ -23,6 +24,7 @@ def main() -> int:
         init_from = read_training(options.init_from)
     with _door.StopSignals() as stopped:
         trained = run.train(config, options.workdir, init_from, lambda line: print(line, flush=True), stopped)
+    _door.note_command(Path(options.workdir))
     if trained is None:
         return stopped.exit_code
     print(f"{trained.controller}\npublish it with: tools/publish_low_level.py --workdir {options.workdir} --zoo ZOO")

@@ -43,6 +43,7 @@ def main() -> None:
 
     reports = train_reward_model(config, options.out, options.motions, models, entries, log)
     for name, result in reports.items():
+        _door.note_command(options.out / name)
         unseen = result["unseen_phrases"]
         print(f"{name}: AUC {unseen['auc']:.3f} on {unseen['phrases']} unseen phrases, {result['megabytes']} MB")
     print(f"written to {options.out}")

@@ -26,7 +26,7 @@ from anyskill_brax.motion.library import MotionLibrary
 from anyskill_brax.motion.synthesis import builtin_motions
 from anyskill_brax.policies import HighLevelPolicy, LowLevelController
 from anyskill_brax.types import Metrics, UserError
-from anyskill_brax.workdir import Workdir
+from anyskill_brax.workdir import Workdir, read_metrics
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class TrainedSkill:
     reward_before: float  # mean reward of the first update
     reward_after: float  # and of the last tenth
     score_after: float  # mean similarity of the last tenth
+    metrics: Sequence[Mapping[str, Any]]  # what was logged of it, a row per update
 
 
 def make_world(
@@ -173,7 +174,7 @@ def _harvest(
     low_level: LowLevelController,
 ) -> list[TrainedSkill]:
     learning = make_learning(settings, low_level)
-    rows = [row for row in folder.read_metrics() if row["update"] > 0]
+    rows = [row for row in read_metrics(folder.path) if row["update"] > 0]
     tail = rows[-max(len(rows) // 10, 1) :]
     return [
         TrainedSkill(
@@ -182,9 +183,16 @@ def _harvest(
             reward_before=rows[0][f"reward/{instruction.slug}"],
             reward_after=float(np.mean([row[f"reward/{instruction.slug}"] for row in tail])),
             score_after=float(np.mean([row[f"score/{instruction.slug}"] for row in tail])),
+            metrics=[_own(row, instruction.slug) for row in rows],
         )
         for k, instruction in enumerate(instructions)
     ]
+
+
+def _own(row: Mapping[str, Any], slug: str) -> dict[str, Any]:
+    """One instruction's part of a row."""
+    own = {name.removesuffix(f"/{slug}"): value for name, value in row.items() if name.endswith(f"/{slug}")}
+    return {"update": row["update"], **own}
 
 
 def goals(model: RewardModel, texts: Sequence[str], baseline_text: str) -> Goal:

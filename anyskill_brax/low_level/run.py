@@ -25,7 +25,7 @@ from anyskill_brax.motion.synthesis import builtin_motions
 from anyskill_brax.networks import Normalizer
 from anyskill_brax.policies import LowLevelController, StyleJudge, flatten_tensors, unflatten_tensors
 from anyskill_brax.types import UserError
-from anyskill_brax.workdir import Workdir
+from anyskill_brax.workdir import Workdir, read_metrics
 
 Report = Callable[[str], None]
 NORMALIZERS = ("obs_normalizer", "disc_normalizer")
@@ -79,7 +79,7 @@ class _Setup:
             tensors=training_tensors(state),
             library=self.library,
             config=dict(config),
-            metrics=folder.read_metrics(),
+            metrics=read_metrics(folder.path),
             updates=updates,
             samples=updates * self.batch,
         )

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from skill_zoo.codecs import tensors_from_bytes
+from skill_zoo.curves import CURVES, Curves, read_curves
 from skill_zoo.errors import CorruptArtifact, SkillZooError, ZooIOError
 from skill_zoo.gallery.character import describe_character
-from skill_zoo.gallery.pages import CURVES, FILMS, front_page, player_page, skill_page
+from skill_zoo.gallery.pages import FILMS, PICTURES, front_page, player_page, skill_page
 from skill_zoo.manifest import Manifest
 from skill_zoo.search import Entry, Folder, entries, entry_roots
 
@@ -37,11 +38,14 @@ def build(out: Path, zoo: Folder | None = None) -> int:
         pages = {str(e.id): f"pages/{e.id.character}.{e.id.name}.html" for e in found}
         cards = []
         for entry in found:
-            files = {name: _copy_media(entry, name, out) for name in (*FILMS, *CURVES) if name in entry.manifest.files}
+            files = {
+                name: _copy_media(entry, name, out) for name in (*FILMS, *PICTURES) if name in entry.manifest.files
+            }
             rollout = _write_rollout(entry, out) if ROLLOUT in entry.manifest.files else ""
             card = _card(entry.manifest, pages[str(entry.id)], files, rollout)
             cards.append(card)
-            page = skill_page(entry.manifest, card, files, pages, _text_file(entry, "card.md"))
+            notes, curves = _text_file(entry, "card.md"), _curves(entry)
+            page = skill_page(entry.manifest, card, files, pages, notes, curves)
             (out / card["page"]).write_text(page, encoding="utf-8")
         _write_script(out / "data" / "zoo.js", "ZOO", cards)
         _write_script(out / "data" / "character.js", "CHARACTER", describe_character())
@@ -99,6 +103,10 @@ def _write_rollout(entry: Entry, out: Path) -> str:
         data = base64.b64encode(np.ascontiguousarray(qpos, "<f4").tobytes()).decode()
         target.write_text(f'receiveRollout("{name}", "{data}");\n')
     return name
+
+
+def _curves(entry: Entry) -> Curves | None:
+    return read_curves(entry.read(CURVES), f"{CURVES} of {entry.id}") if CURVES in entry.manifest.files else None
 
 
 def _text_file(entry: Entry, name: str) -> str:

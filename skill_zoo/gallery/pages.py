@@ -6,10 +6,14 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
+from skill_zoo.curves import Curves
+from skill_zoo.gallery.plots import plots
 from skill_zoo.manifest import Manifest
+from skill_zoo.reproduce import commands
 
 FILMS = ("preview.gif", "preview.mp4", "preview.webm", "preview.png", "preview.svg")
-CURVES = ("curves.png", "curves.svg")
+PICTURES = ("curves.png", "curves.svg")
+"""Training curves that came as a picture."""
 _POLICY = "default-src 'none'; img-src 'self' file: data:; media-src 'self' file:; style-src 'self' file:; "
 _POLICY += "script-src 'self' file:"
 
@@ -79,7 +83,12 @@ the camera, plus and minus zoom"></canvas></div>
 
 
 def skill_page(
-    manifest: Manifest, card: Mapping[str, Any], files: Mapping[str, str], pages: Mapping[str, str], notes: str
+    manifest: Manifest,
+    card: Mapping[str, Any],
+    files: Mapping[str, str],
+    pages: Mapping[str, str],
+    notes: str,
+    curves: Curves | None,
 ) -> str:
     """All that is known of one entry. `files` are its films and pictures in the site, `pages` every entry's page."""
     title = manifest.instruction or str(manifest.id)
@@ -97,11 +106,12 @@ def skill_page(
     parts.append(_section("Scores", _table(manifest.metrics)))
     if admission["measured"]:
         parts.append(_section("At the gate", _table(admission["measured"])))
-    curves = next((files[name] for name in CURVES if name in files), "")
-    parts.append(_section("Training curves", f'<img src="../{curves}" alt="Training curves">' if curves else ""))
+    picture = next((f'<img src="../{files[name]}" alt="Training curves">' for name in PICTURES if name in files), "")
+    parts.append(_section("Training curves", plots(curves) if curves else picture))
     parts.append(_section("Lineage", _lineage(manifest, pages)))
     parts.append(_section("Motions and their licences", _table(manifest.motions)))
-    parts.append(_section("Made by", f"<pre>{escape(shlex.join(manifest.command))}</pre>" if manifest.command else ""))
+    made_by = "\n".join(shlex.join(words) for words in commands(manifest.command))
+    parts.append(_section("Made by", f"<pre>{escape(made_by)}</pre>" if made_by else ""))
     parts.append(_section("Notes", f"<pre>{escape(notes)}</pre>" if notes else ""))
     parts.append(_section("Interface", _table(manifest.interface)))
     config = escape(json.dumps(manifest.config, indent=1, sort_keys=True))

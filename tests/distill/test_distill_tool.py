@@ -11,6 +11,7 @@ from zoo_objects import make_reward_model
 
 import skill_zoo
 from anyskill_brax.skill import Skill
+from skill_zoo.curves import read_curves
 
 TOOLS = Path(__file__).parents[2] / "tools"
 
@@ -85,6 +86,8 @@ def test_a_run_publishes_the_student_with_its_comparison(tool, zoo, capsys):
     assert student.instructions == ("wave", "bow")
     assert str(manifest.low_level.id) == "humanoid/low-level-v1"
     assert manifest.config["teachers"] == ["humanoid/wave-v1", "humanoid/bow-v1"]
+    curves = read_curves(skill_zoo.read_file("humanoid/both", "curves.json", zoo), "the student's curves")
+    assert curves.at == [1, 2, 3] and {"loss", "agreement with the teachers"} <= curves.curves.keys()
     rows = manifest.metrics["skills"]
     assert [row["instruction"] for row in rows] == ["wave", "bow"]
     assert all(-1.0 <= row[who] <= 1.0 and row[f"{who}_se"] >= 0.0 for row in rows for who in ("teacher", "student"))

@@ -102,6 +102,8 @@ def test_a_stopped_run_continues_exactly_and_a_finished_one_is_done(door, env, t
     for ours, theirs in zip(continued, whole, strict=True):
         jax.tree.map(np.testing.assert_array_equal, ours.policy, theirs.policy)
         assert ours.reward_after == theirs.reward_after
+        assert [row["update"] for row in ours.metrics] == [1, 2, 3] and ours.metrics == theirs.metrics
+        assert ours.metrics[0]["reward"] == ours.reward_before and {"score", "fell"} <= ours.metrics[0].keys()
     logs = [(tmp_path / name / "metrics.jsonl").read_text().splitlines() for name in ("whole", "cut")]
     whole_rows, cut_rows = ([json.loads(line) for line in log] for log in logs)
     assert [row["update"] for row in cut_rows] == [0, 1, 2, 3]

@@ -89,7 +89,8 @@ def test_a_list_becomes_graded_skills_and_a_second_call_adds_nothing(tool, zoo, 
             skill = skill_zoo.load(verdict["id"], zoo)
             assert skill.instruction == verdict["text"]
             manifest = skill_zoo.describe(verdict["id"], zoo)
-            assert {"card.md", "preview.gif"} <= set(manifest.files)
+            assert {"card.md", "preview.gif", "curves.json"} <= set(manifest.files)
+            assert skill_zoo.read_file(verdict["id"], "instructions.txt", zoo) == file.read_bytes()
             assert manifest.metrics["mean"] == pytest.approx(verdict["grade"]["mean"])
     assert "of 2 published" in shown and "margin" in shown
 

@@ -12,6 +12,7 @@ from zoo_objects import make_skill, tree
 
 import skill_zoo
 from anyskill_brax.character.humanoid import load_character
+from skill_zoo.curves import write_curves
 from skill_zoo.gallery import build
 from skill_zoo.gallery.character import describe_character
 
@@ -50,13 +51,14 @@ def rollout(frames: int, turn: float) -> bytes:
 @pytest.fixture
 def site(zoo, tmp_path, controller):
     skill_zoo.save(controller, "low-level", motions={"walk": "CC BY 4.0"})
-    for name, text, frames in (("wave", HOSTILE, 90), ("bow", "take a bow", 60)):
+    drawn = write_curves([{"update": n, HOSTILE: n * n} for n in range(9)], "update", {"update": "u", HOSTILE: HOSTILE})
+    for name, text, frames, curves in (("wave", HOSTILE, 90, {"curves.json": drawn}), ("bow", "take a bow", 60, {})):
         skill_zoo.save(
             make_skill(controller, text),
             name,
-            files={"preview.gif": film(), "rollout.safetensors": rollout(frames, 0.5), "curves.png": film()},
+            files={"preview.gif": film(), "rollout.safetensors": rollout(frames, 0.5), "curves.png": film(), **curves},
             metrics={"mean": 0.25 if name == "bow" else 0.5},
-            command=["tools/train_batch.py", "--zoo", "my zoo"],
+            command=["tools/train_batch.py", "--zoo", "my zoo", "&&", "tools/zoo.py"],
             config={"a": "</script>"},
             force=True,
         )
@@ -75,7 +77,8 @@ def test_nothing_from_a_manifest_becomes_markup_and_nothing_is_fetched(site):
     page = pages["pages/humanoid.wave.html"]
     for shown in (
         "&lt;script&gt;",
-        "tools/train_batch.py --zoo &#x27;my zoo&#x27;",
+        "tools/train_batch.py --zoo &#x27;my zoo&#x27;\ntools/zoo.py",
+        "<polyline ",
         "unverified",
         "humanoid/low-level-v1",
     ):

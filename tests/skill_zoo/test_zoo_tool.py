@@ -74,7 +74,7 @@ def test_every_other_command(tool, zoo, tmp_path, controller):
     ]
     assert answer("gc") == {"deleted": 0, "freed": 0, "restored": 0}
     assert "tools/train_low_level.py --config 'x y'" in tool("reproduce", "humanoid/low-level")[1]
-    assert answer("reproduce", "humanoid/wave")["command"] == []
+    assert answer("reproduce", "humanoid/wave")["commands"] == []
     assert tool("reproduce", "humanoid/wave", "--run", tmp_path / "out")[0] == 2
     manifest = zoo / "entries/humanoid/wave/v1/manifest.json"
     manifest.write_bytes(b"{}")
