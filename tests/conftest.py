@@ -2,6 +2,8 @@
 
 import ctypes.util
 import os
+import runpy
+from collections.abc import Callable
 from pathlib import Path
 
 import jaxtyping
@@ -17,6 +19,21 @@ with jaxtyping.install_import_hook(["anyskill_brax", "skill_zoo"], "typecheck.an
 @pytest.fixture(scope="session")
 def character() -> Character:
     return load_character()
+
+
+@pytest.fixture
+def tool(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """Runs `tools/<TOOL>.py`, named by the test module's `TOOL`, in this process; returns its exit code."""
+    file = Path(__file__).parents[1] / "tools" / f"{request.module.TOOL}.py"
+    monkeypatch.syspath_prepend(str(file.parent))
+
+    def run(*arguments: object) -> int:
+        monkeypatch.setattr("sys.argv", [str(file), *map(str, arguments)])
+        with pytest.raises(SystemExit) as stopped:
+            runpy.run_path(str(file), run_name="__main__")
+        return int(stopped.value.code or 0)
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -1,28 +1,16 @@
 """tools/compose_demo.py: from a script to a film, and clear words where that cannot be."""
 
-import importlib
-from pathlib import Path
-
 import pytest
 from zoo_objects import make_controller, make_reward_model, make_skill
 
 import skill_zoo
 
+TOOL = "compose_demo"
 
-@pytest.fixture
-def tool(monkeypatch, tmp_path):
-    """Run the tool in this process; returns its exit code."""
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "tools"))
+
+@pytest.fixture(autouse=True)
+def no_other_zoo(monkeypatch, tmp_path):
     monkeypatch.setenv("SKILL_ZOO_PATH", str(tmp_path / "none"))
-    door, demo = importlib.import_module("_door"), importlib.import_module("compose_demo")
-
-    def run(*args) -> int:
-        monkeypatch.setattr("sys.argv", ["compose_demo.py", *map(str, args)])
-        with pytest.raises(SystemExit) as stopped:
-            door.run(demo.main)
-        return int(stopped.value.code or 0)
-
-    return run
 
 
 @pytest.fixture(scope="module")

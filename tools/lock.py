@@ -14,7 +14,7 @@ import _door
 
 ROOT = Path(__file__).parents[1]
 HEADER = """\
-# Every package of every extra (dev, export, gpu, retarget, cluster), pinned: a fresh install next year is this install.
+# Every package of every extra (dev, export, gpu, cluster), pinned: a fresh install next year is this install.
 # Written by `make lock`; resolved on Python 3.11, checked on 3.11 to 3.13. Why these: docs/decisions/0001-pins.md.
 """
 

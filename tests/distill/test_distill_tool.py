@@ -1,7 +1,6 @@
 """tools/distill.py: bad input publishes nothing; a run distils, compares, publishes, and the student can be loaded."""
 
-import runpy
-from pathlib import Path
+import functools
 
 import numpy as np
 import pytest
@@ -13,7 +12,7 @@ import skill_zoo
 from anyskill_brax.skill import Skill
 from skill_zoo.curves import read_curves
 
-TOOLS = Path(__file__).parents[2] / "tools"
+TOOL = "distill"
 
 
 def publish(zoo, controller, name, axis, instruction=None):
@@ -40,18 +39,10 @@ def zoo(tmp_path_factory, character):
 
 
 @pytest.fixture
-def tool(monkeypatch, tmp_path, zoo):
-    """Run the tool in this process on the zoo; returns its exit code."""
-    monkeypatch.syspath_prepend(TOOLS)
+def distill(tool, monkeypatch, tmp_path, zoo):
+    """The tool on the zoo, in a run of this test."""
     monkeypatch.setenv("SKILL_ZOO_PATH", str(zoo))
-
-    def run(*args) -> int:
-        monkeypatch.setattr("sys.argv", ["distill.py", "--workdir", str(tmp_path / "run"), *map(str, args)])
-        with pytest.raises(SystemExit) as stopped:
-            runpy.run_path(str(TOOLS / "distill.py"), run_name="__main__")
-        return int(stopped.value.code or 0)
-
-    return run
+    return functools.partial(tool, "--workdir", tmp_path / "run")
 
 
 @pytest.mark.parametrize(
@@ -68,18 +59,18 @@ def tool(monkeypatch, tmp_path, zoo):
         (["--name", "both"], "--skills"),
     ],
 )
-def test_bad_input_is_one_message_and_publishes_nothing(tool, zoo, tmp_path, capsys, arguments, says):
+def test_bad_input_is_one_message_and_publishes_nothing(distill, zoo, tmp_path, capsys, arguments, says):
     before = sorted(zoo.rglob("*"))
-    assert tool(*arguments) == 2
+    assert distill(*arguments) == 2
     error = capsys.readouterr().err
     assert says in error and "Traceback" not in error
     assert sorted(zoo.rglob("*")) == before and not (tmp_path / "run").exists()
 
 
 @pytest.mark.slow
-def test_a_run_publishes_the_student_with_its_comparison(tool, zoo, capsys):
+def test_a_run_publishes_the_student_with_its_comparison(distill, zoo, capsys):
     arguments = ["--skills", "humanoid/wave", "humanoid/bow", "--name", "both", "--episodes", 2]
-    assert tool(*arguments, "--config", "configs/distill.py:quicktest") == 0
+    assert distill(*arguments, "--config", "configs/distill.py:quicktest") == 0
     shown = capsys.readouterr().out
     assert "round 3/3" in shown and "teacher" in shown and "student" in shown and "humanoid/both-v1" in shown
     student, manifest = skill_zoo.load("humanoid/both", zoo), skill_zoo.describe("humanoid/both", zoo)

@@ -1,9 +1,7 @@
 """The bench: intervals by hand, quality of motions that are known, one page without network, and a run end to end."""
 
-import importlib
 import json
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +14,8 @@ from anyskill_brax.evaluate.intervals import Rate, wilson
 from anyskill_brax.evaluate.quality import quality
 from anyskill_brax.evaluate.report import Page
 from anyskill_brax.evaluate.track import Track
+
+TOOL = "evaluate"
 
 
 def test_wilson_by_hand_and_at_the_ends():
@@ -54,21 +54,6 @@ def test_a_page_holds_everything_and_escapes_what_people_wrote(tmp_path):
     assert "<script" not in written and "&lt;script&gt;" in written and "0.123" in written
     assert "data:image/png;base64," in written
     assert not re.search(r"(src|href)=\"(?!data:)", written) and "http" not in written
-
-
-@pytest.fixture
-def tool(monkeypatch):
-    """Run the tool in this process; returns its exit code."""
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "tools"))
-    door, module = importlib.import_module("_door"), importlib.import_module("evaluate")
-
-    def run(*args) -> int:
-        monkeypatch.setattr("sys.argv", ["evaluate.py", *map(str, args)])
-        with pytest.raises(SystemExit) as stopped:
-            door.run(module.main)
-        return int(stopped.value.code or 0)
-
-    return run
 
 
 @pytest.fixture(scope="module")

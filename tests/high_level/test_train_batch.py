@@ -1,6 +1,5 @@
 """tools/train_batch.py: bad input leaves no trace; a run trains, grades, publishes once, and resumes."""
 
-import importlib
 import json
 from pathlib import Path
 
@@ -10,20 +9,7 @@ from zoo_objects import make_reward_model
 
 import skill_zoo
 
-
-@pytest.fixture
-def tool(monkeypatch):
-    """Run the tool in this process; returns its exit code."""
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "tools"))
-    door, train_batch = importlib.import_module("_door"), importlib.import_module("train_batch")
-
-    def run(*args) -> int:
-        monkeypatch.setattr("sys.argv", ["train_batch.py", *map(str, args)])
-        with pytest.raises(SystemExit) as stopped:
-            door.run(train_batch.main)
-        return int(stopped.value.code or 0)
-
-    return run
+TOOL = "train_batch"
 
 
 @pytest.fixture(scope="module")

@@ -2,69 +2,61 @@
 
 import json
 import os
-import runpy
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from zoo_objects import make_skill
 
 import skill_zoo
 
-TOOLS = Path(__file__).parents[2] / "tools"
+TOOL = "zoo"
 
 
 @pytest.fixture
-def tool(monkeypatch, capsys):
-    """Run the tool in this process: (exit code, stdout, stderr)."""
-    monkeypatch.syspath_prepend(TOOLS)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["zoo.py", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit:
-            runpy.run_path(str(TOOLS / "zoo.py"), run_name="__main__")
-        return exit.value.code, *capsys.readouterr()
-
-    return run
+def answer_of(tool, capsys):
+    """Run the tool: (exit code, stdout, stderr)."""
+    return lambda *arguments: (tool(*arguments), *capsys.readouterr())
 
 
-def test_list_show_verify_export_import(tool, zoo, tmp_path, controller):
+def test_list_show_verify_export_import(answer_of, zoo, tmp_path, controller):
     skill_zoo.save(controller, "low-level")
     skill_zoo.save(make_skill(controller, "wave your [bold]hand"), "wave", force=True)
-    code, out, _ = tool("list")
+    code, out, _ = answer_of("list")
     assert code == 0 and "humanoid/wave-v1" in out and "wave your [bold]hand" in out
-    assert [entry["id"] for entry in json.loads(tool("list", "--kind", "skill", "--json")[1])] == ["humanoid/wave-v1"]
-    assert json.loads(tool("show", "humanoid/wave", "--json")[1])["low_level"]["id"] == "humanoid/low-level-v1"
-    assert "humanoid/low-level-v1" in tool("show", "humanoid/wave")[1]
-    assert tool("verify")[0] == 0
+    assert [entry["id"] for entry in json.loads(answer_of("list", "--kind", "skill", "--json")[1])] == [
+        "humanoid/wave-v1"
+    ]
+    assert json.loads(answer_of("show", "humanoid/wave", "--json")[1])["low_level"]["id"] == "humanoid/low-level-v1"
+    assert "humanoid/low-level-v1" in answer_of("show", "humanoid/wave")[1]
+    assert answer_of("verify")[0] == 0
     archive, other = tmp_path / "wave.tar", tmp_path / "other"
-    assert tool("export", "humanoid/wave", archive)[0] == 0
-    assert json.loads(tool("import", archive, "--zoo", other, "--json")[1])["ids"][0] == "humanoid/wave-v1"
-    assert tool("verify", "humanoid/wave-v1", "--zoo", other)[0] == 0
+    assert answer_of("export", "humanoid/wave", archive)[0] == 0
+    assert json.loads(answer_of("import", archive, "--zoo", other, "--json")[1])["ids"][0] == "humanoid/wave-v1"
+    assert answer_of("verify", "humanoid/wave-v1", "--zoo", other)[0] == 0
     blob = next(path for path in (other / "blobs").rglob("*") if path.is_file())
     blob.write_bytes(b"")
-    code, out, _ = tool("verify", "--zoo", other, "--json")
+    code, out, _ = answer_of("verify", "--zoo", other, "--json")
     assert code == 1 and any(report["problems"] for report in json.loads(out))
 
 
-def test_every_other_command(tool, zoo, tmp_path, controller):
+def test_every_other_command(answer_of, zoo, tmp_path, controller):
     skill_zoo.save(controller, "low-level", config={"rate": 1})
     skill_zoo.save(controller, "low-level", config={"rate": 2}, command=["tools/train_low_level.py", "--config", "x y"])
     skill_zoo.save(make_skill(controller, "wave"), "wave", force=True)
 
     def answer(*arguments):
-        code, out, _ = tool(*arguments, "--json")
+        code, out, _ = answer_of(*arguments, "--json")
         assert code == 0
         return json.loads(out)
 
     assert answer("list", "--ids") == ["humanoid/low-level-v2", "humanoid/wave-v1"]
-    assert tool("list", "--ids")[1] == "humanoid/low-level-v2\nhumanoid/wave-v1\n"
+    assert answer_of("list", "--ids")[1] == "humanoid/low-level-v2\nhumanoid/wave-v1\n"
     assert [entry["remark"] for entry in answer("list")] == ["", "unverified"] and len(
         answer("list", "--limit", 1)
     ) == 1
     assert answer("diff", "humanoid/low-level@v1", "humanoid/low-level")["config.rate"] == [1, 2]
-    assert "config.rate" in tool("diff", "humanoid/low-level@v1", "humanoid/low-level")[1]
+    assert "config.rate" in answer_of("diff", "humanoid/low-level@v1", "humanoid/low-level")[1]
     assert answer("alias", "humanoid/low-level-v1", "stable")["id"] == "humanoid/low-level-v1"
     assert answer("show", "humanoid/low-level@stable")["aliases"] == ["stable"]
     assert answer("lock", tmp_path / "a.lock", "humanoid/wave").keys() == {"humanoid/wave-v1", "humanoid/low-level-v2"}
@@ -73,16 +65,16 @@ def test_every_other_command(tool, zoo, tmp_path, controller):
         "humanoid/low-level-v2"
     ]
     assert answer("gc") == {"deleted": 0, "freed": 0, "restored": 0}
-    assert "tools/train_low_level.py --config 'x y'" in tool("reproduce", "humanoid/low-level")[1]
+    assert "tools/train_low_level.py --config 'x y'" in answer_of("reproduce", "humanoid/low-level")[1]
     assert answer("reproduce", "humanoid/wave")["commands"] == []
-    assert tool("reproduce", "humanoid/wave", "--run", tmp_path / "out")[0] == 2
+    assert answer_of("reproduce", "humanoid/wave", "--run", tmp_path / "out")[0] == 2
     manifest = zoo / "entries/humanoid/wave/v1/manifest.json"
     manifest.write_bytes(b"{}")
-    assert tool("verify", "--json")[0] == 1
+    assert answer_of("verify", "--json")[0] == 1
     assert len(answer("verify", "--quarantine")["moved"]) == 1 and answer("list", "--ids") == ["humanoid/low-level-v2"]
 
 
-def test_bad_input_is_one_message_and_exit_code_2(tool, zoo, tmp_path, controller):
+def test_bad_input_is_one_message_and_exit_code_2(answer_of, zoo, tmp_path, controller):
     skill_zoo.save(controller, "low-level")
     (tmp_path / "text.tar").write_text("not an archive")
     for arguments in (
@@ -99,10 +91,10 @@ def test_bad_input_is_one_message_and_exit_code_2(tool, zoo, tmp_path, controlle
         ("diff", "humanoid/low-level", "humanoid/other"),
         ("show",),
     ):
-        code, out, err = tool(*arguments)
+        code, out, err = answer_of(*arguments)
         assert code == 2 and out == "" and "Traceback" not in err
         assert "error: " in err
-    assert "did you mean humanoid/low-level?" in tool("show", "humanoid/low-levle")[2]
+    assert "did you mean humanoid/low-level?" in answer_of("show", "humanoid/low-levle")[2]
 
 
 def test_the_first_entry_of_the_listing_loads_in_a_fresh_process_and_nothing_is_compiled(zoo, controller):
