@@ -85,13 +85,21 @@ class Critic(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """norm_disc_obs -> logit `[...]`: positive for reference motion."""
+    """(norm_disc_obs, z) -> logit `[...]`: positive for reference motion, and under z for the motion that z means.
+
+    ASE's knows no latent: None, or one of width 0. An empty `style_widths` feeds z as it is.
+    """
 
     widths: Sequence[int]
+    style_widths: Sequence[int] = ()
 
     @nn.compact
-    def __call__(self, norm_disc_obs: jax.Array) -> jax.Array:
-        x = MLP(self.widths, name="trunk")(norm_disc_obs)
+    def __call__(self, norm_disc_obs: jax.Array, latent: jax.Array | None = None) -> jax.Array:
+        x = norm_disc_obs
+        if latent is not None and latent.shape[-1]:
+            style = StyleMLP(self.style_widths, name="style")(latent) if self.style_widths else latent
+            x = jnp.concatenate([x, style], axis=-1)
+        x = MLP(self.widths, name="trunk")(x)
         return nn.Dense(1, kernel_init=nn.initializers.uniform(1.0), name="logit")(x)[..., 0]
 
 

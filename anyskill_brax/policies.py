@@ -39,7 +39,11 @@ def _read(config: Mapping[str, Any], tensors: Mapping[str, np.ndarray], keys: Se
 
 @struct.dataclass
 class StyleJudge:
-    """The frozen discriminator and encoder of a low-level controller: style reward, latents of motions."""
+    """The frozen discriminator and encoder of a low-level controller: style reward, latents of motions.
+
+    ASE's discriminator looks at a window alone and shares it with the encoder. A conditional one (CALM, AnySkill) also
+    reads the latent, and its encoder looks at a longer window, which has its own normaliser.
+    """
 
     disc_params: Params
     encoder_params: Params
@@ -48,25 +52,44 @@ class StyleJudge:
     encoder_widths: tuple[int, ...] = struct.field(pytree_node=False)
     latent_dim: int = struct.field(pytree_node=False)
     num_frames: int = struct.field(pytree_node=False)
+    conditional: bool = struct.field(pytree_node=False, default=False)
+    disc_style_widths: tuple[int, ...] = struct.field(pytree_node=False, default=())
+    encoder_normalizer: Normalizer | None = None  # of encoder windows [E * 125]; None: `normalizer`, E = N
 
-    def style_reward(self, disc_obs: jax.Array) -> jax.Array:
-        """r_D = -2 log max(1 - sigma(D(x)), 1e-4) of windows `[..., N * 125]` (ASE eq. 11, as released: scale 2)."""
-        disc: Any = Discriminator(self.disc_widths)
-        logit = disc.apply(self.disc_params, self.normalizer(disc_obs))
+    @property
+    def encoder_frames(self) -> int:
+        """E, length of the window that `encode` reads."""
+        longer = self.encoder_normalizer
+        return self.num_frames if longer is None else longer.mean.size * self.num_frames // self.normalizer.mean.size
+
+    def style_reward(self, disc_obs: jax.Array, latent: jax.Array | None = None) -> jax.Array:
+        """r_D = -2 log max(1 - sigma(D(x)), 1e-4) of windows `[..., N * 125]` (ASE eq. 11, as released: scale 2).
+
+        A conditional discriminator judges them as performances of `latent [..., L]` and raises `UserError` without.
+        """
+        if self.conditional and latent is None:
+            raise UserError("this controller's discriminator is conditional: style_reward needs the latent as well")
+        disc: Any = Discriminator(self.disc_widths, self.disc_style_widths)
+        logit = disc.apply(self.disc_params, self.normalizer(disc_obs), latent if self.conditional else None)
         return style_reward_from_logit(logit)
 
-    def encode(self, disc_obs: jax.Array) -> jax.Array:
-        """Windows -> latents `[..., L]`, unit."""
+    def encode(self, windows: jax.Array) -> jax.Array:
+        """Windows `[..., E * 125]` -> latents `[..., L]`, unit."""
         encoder: Any = Encoder(self.latent_dim, self.encoder_widths)
-        return encoder.apply(self.encoder_params, self.normalizer(disc_obs))
+        normalize = self.normalizer if self.encoder_normalizer is None else self.encoder_normalizer
+        return encoder.apply(self.encoder_params, normalize(windows))
 
     def config(self) -> dict[str, Any]:
-        return {
+        config: dict[str, Any] = {
             "disc_widths": list(self.disc_widths),
             "encoder_widths": list(self.encoder_widths),
             "latent_dim": self.latent_dim,
             "num_frames": self.num_frames,
         }
+        # Only where it is: what ASE's controllers look like on disk stays as it was.
+        if self.conditional:
+            config |= {"conditional": True, "disc_style_widths": list(self.disc_style_widths)}
+        return config
 
     def to_tensors(self) -> dict[str, np.ndarray]:
         tree = {
@@ -74,11 +97,14 @@ class StyleJudge:
             "encoder": self.encoder_params,
             "normalizer": _normalizer_tree(self.normalizer),
         }
+        if self.encoder_normalizer is not None:
+            tree["encoder_normalizer"] = _normalizer_tree(self.encoder_normalizer)
         return flatten_tensors(tree)
 
     @classmethod
     def from_tensors(cls, config: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> "StyleJudge":
         tree = _read(config, tensors, ("disc", "encoder", "normalizer"))
+        longer = tree.get("encoder_normalizer")
         return cls(
             disc_params=tree["disc"],
             encoder_params=tree["encoder"],
@@ -87,6 +113,9 @@ class StyleJudge:
             encoder_widths=tuple(config["encoder_widths"]),
             latent_dim=int(config["latent_dim"]),
             num_frames=int(config["num_frames"]),
+            conditional=bool(config.get("conditional", False)),
+            disc_style_widths=tuple(config.get("disc_style_widths", ())),
+            encoder_normalizer=None if longer is None else Normalizer(**longer),
         )
 
 

@@ -1,17 +1,30 @@
-"""Low-level controller (ASE). Lab book: docs/pretraining.md.
+"""Low-level controller: ASE, or the conditional variant (CALM, AnySkill). Lab book: docs/pretraining.md.
 
-python tools/train_low_level.py --config configs/low_level.py --workdir runs/low_level        # 2 cores, hours
+python tools/train_low_level.py --config configs/low_level.py --workdir runs/low_level        # ASE, 2 cores, hours
+python tools/train_low_level.py --config configs/low_level.py:calm_small --workdir runs/calm  # conditional, 2 cores
 python tools/train_low_level.py --config configs/low_level.py:quicktest --workdir runs/quick  # seconds
-python tools/train_low_level.py --config configs/low_level.py:ase --workdir runs/ase          # as published; a GPU
+python tools/train_low_level.py --config configs/low_level.py:anyskill --workdir runs/any     # as published; a GPU
 """
+
+from typing import Any
 
 from ml_collections import ConfigDict
 
 
 def get_config(variant: str = "") -> ConfigDict:
-    """Variants: "" (2 CPU cores), "quicktest" (a smoke test), "ase" (the published sizes)."""
-    config = ConfigDict()
+    """The config of one of VARIANTS, which say what they are."""
+    if variant not in VARIANTS:
+        raise ValueError(f"configs/low_level.py has the variants {', '.join(map(repr, VARIANTS))}, not {variant!r}")
+    config: Any = small()
+    VARIANTS[variant](config)
+    return config.lock()
+
+
+def small() -> ConfigDict:
+    """ASE on two CPU cores: a warm start, then tracking leads; every number that a variant leaves alone."""
+    config: Any = ConfigDict()
     config.seed = 0
+    config.objective = "ase"  # or "conditional"
     config.motions = ("builtin",)  # "builtin" and/or folders of .npz clips
     config.motion_shares = (1.0,)  # how often each source is drawn
     config.category_weights = ConfigDict(
@@ -44,15 +57,21 @@ def get_config(variant: str = "") -> ConfigDict:
         dict(
             latent_dim=32,
             num_frames=5,
+            encoder_frames=5,
             actor=(512, 256),
             style=(),
             critic=(256, 128),
             discriminator=(256, 128),
+            disc_style=(),
             encoder=(256, 128),
         )
     )
     config.reward = ConfigDict(
-        dict(style=0.5, discovery=1.0, tracking=1.0, tracking_fade=(1e9, 2e9), follow_share=(0.5, 0.0))
+        dict(
+            weights=ConfigDict(dict(style=0.5, discovery=1.0, tracking=1.0)),
+            tracking_fade=(1e9, 2e9),
+            follow_share=(0.5, 0.0),
+        )
     )
     config.learner = ConfigDict(
         dict(
@@ -73,6 +92,7 @@ def get_config(variant: str = "") -> ConfigDict:
             bounds=10.0,
             diversity=0.01,
             grad_penalty=5.0,
+            disc_negatives=0.0,
             logit_regularization=0.01,
             disc_weight_decay=1e-4,
             disc_steps=4,
@@ -80,6 +100,7 @@ def get_config(variant: str = "") -> ConfigDict:
             replay=100_000,
             replay_insert=1024,
             uniformity=0.1,
+            neighbour_frames=8,
             max_grad_norm=1.0,
         )
     )
@@ -116,67 +137,142 @@ def get_config(variant: str = "") -> ConfigDict:
             ),
         )
     )
+    return config
 
-    if variant == "quicktest":
-        config.total_samples = 3 * 16 * 10
-        config.log_every_updates = 1
-        config.networks.update(dict(latent_dim=8, actor=(32,), critic=(32,), discriminator=(32,), encoder=(32,)))
-        config.start.num_fall_states = 8
-        config.learner.update(
-            dict(
-                num_worlds=16,
-                horizon=10,
-                epochs=1,
-                actor_rest=0,
-                actor_rise=1,
-                minibatch=80,
-                disc_steps=1,
-                disc_batch=32,
-                replay=256,
-                replay_insert=32,
-            )
+
+def quicktest(config: Any) -> None:
+    """A smoke test of seconds."""
+    config.total_samples = 3 * 16 * 10
+    config.log_every_updates = 1
+    config.networks.update(dict(latent_dim=8, actor=(32,), critic=(32,), discriminator=(32,), encoder=(32,)))
+    config.start.num_fall_states = 8
+    config.learner.update(
+        dict(
+            num_worlds=16,
+            horizon=10,
+            epochs=1,
+            actor_rest=0,
+            actor_rise=1,
+            minibatch=80,
+            disc_steps=1,
+            disc_batch=32,
+            replay=256,
+            replay_insert=32,
         )
-        config.warm_start.update(
-            dict(encoder_steps=5, encoder_batch=32, rounds=2, num_worlds=8, horizon=5, memory=2, steps=2, batch=16)
+    )
+    config.warm_start.update(
+        dict(encoder_steps=5, encoder_batch=32, rounds=2, num_worlds=8, horizon=5, memory=2, steps=2, batch=16)
+    )
+
+
+def conditional(config: Any) -> None:
+    """CALM's objective: latents are encoded motion windows, the discriminator knows them, nothing else is paid."""
+    config.objective = "conditional"
+    config.start.update(dict(hold_min=10, hold_max=150, pose_share=0.0, motion_latent_share=1.0))
+    config.reward.weights.update(dict(style=1.0, discovery=0.0))
+    config.learner.update(dict(diversity=0.0, uniformity=0.1, neighbour_frames=15))
+    config.warm_start.rounds = 0
+
+
+def quicktest_conditional(config: Any) -> None:
+    """The same smoke test for the conditional objective."""
+    quicktest(config)
+    conditional(config)
+    config.networks.update(dict(encoder_frames=8, disc_style=(16, 8)))
+    config.learner.disc_negatives = 1.0 / 3.0
+
+
+def calm_small(config: Any) -> None:
+    """The conditional objective on two CPU cores: an encoder of one second, tracking leads, negatives."""
+    conditional(config)
+    config.total_samples = 20_000_000
+    config.networks.update(dict(encoder_frames=30, disc_style=(64, 32), encoder=(128, 64)))
+    config.reward.update(dict(tracking_fade=(10.0, 15.0), follow_share=(0.7, 0.0)))
+    config.learner.update(
+        dict(sigma=0.055, actor_lr=1e-4, actor_rest=0, actor_rise=1, epochs=2, disc_negatives=1.0 / 3.0)
+    )
+
+
+def published(config: Any) -> None:
+    """What ASE, CALM and AnySkill have in common; separate optimisers and their rates are MimicKit's."""
+    config.networks.update(
+        dict(
+            latent_dim=64,
+            num_frames=10,
+            encoder_frames=10,
+            actor=(1024, 1024, 512),
+            style=(512, 256, 64),
+            critic=(1024, 1024, 512),
+            discriminator=(1024, 1024, 512),
+            disc_style=(512, 256, 64),
+            encoder=(1024, 1024, 512),
         )
-    elif variant == "ase":
-        config.total_samples = 10_000_000_000
-        config.networks.update(
-            dict(
-                latent_dim=64,
-                num_frames=10,
-                actor=(1024, 1024, 512),
-                style=(512, 256, 64),
-                critic=(1024, 1024, 512),
-                discriminator=(1024, 1024, 512),
-                encoder=(1024, 1024, 512),
-            )
+    )
+    config.reward.weights.update(dict(style=0.5, discovery=0.5, tracking=0.0))
+    config.reward.follow_share = (0.0, 0.0)
+    config.start.update(
+        dict(
+            hold_min=1,
+            pose_share=0.0,
+            motion_latent_share=0.0,
+            default_share=0.45,  # half of those that no fall state takes
+            fall_share=0.1,
+            num_fall_states=1024,
+            recovery_share=0.2,
+            recovery_steps=60,
         )
-        config.reward.update(dict(discovery=0.5, tracking=0.0, follow_share=(0.0, 0.0)))
-        config.start.update(
-            dict(hold_min=1, pose_share=0.0, motion_latent_share=0.0, fall_share=0.1, recovery_share=0.2)
+    )
+    config.learner.update(
+        dict(
+            num_worlds=4096,
+            discount=0.99,
+            sigma=0.055,  # exp(-2.9)
+            epochs=6,
+            minibatch=16384,
+            actor_lr=2e-5,
+            actor_rest=0,
+            actor_rise=1,
+            critic_lr=5e-5,
+            disc_lr=5e-5,
+            encoder_lr=5e-5,
+            disc_steps=48,
+            disc_batch=8192,
+            replay=200_000,
+            replay_insert=4096,
+            uniformity=0.0,
         )
-        config.learner.update(
-            dict(
-                num_worlds=4096,
-                discount=0.99,
-                sigma=0.055,  # exp(-2.9)
-                epochs=6,
-                minibatch=16384,
-                actor_lr=2e-5,
-                actor_rest=0,
-                actor_rise=1,
-                critic_lr=5e-5,
-                disc_lr=5e-5,
-                encoder_lr=5e-5,
-                disc_steps=48,
-                disc_batch=8192,
-                replay=200_000,
-                replay_insert=4096,
-                uniformity=0.0,
-            )
-        )
-        config.warm_start.update(dict(encoder_steps=0, rounds=0))
-    elif variant:
-        raise ValueError(f"configs/low_level.py has the variants '', 'quicktest' and 'ase', not {variant!r}")
-    return config.lock()
+    )
+    config.warm_start.update(dict(encoder_steps=0, rounds=0))
+
+
+def ase(config: Any) -> None:
+    """ASE as published (arXiv 2205.01906)."""
+    published(config)
+    config.total_samples = 10_000_000_000
+
+
+def calm(config: Any) -> None:
+    """CALM as released (arXiv 2305.02195); its switch for negatives is off there."""
+    published(config)
+    conditional(config)
+    config.total_samples = 10_000_000_000
+    config.fall_height = 0.15
+    config.networks.encoder_frames = 60
+
+
+def anyskill(config: Any) -> None:
+    """AnySkill's released controller (arXiv 2403.12835): CALM with a quarter of the worlds, batches and replay."""
+    calm(config)
+    config.total_samples = 475_000_000
+    config.learner.update(dict(num_worlds=1024, minibatch=4096, disc_batch=2048, replay=50_000, replay_insert=1024))
+
+
+VARIANTS = {
+    "": lambda config: None,
+    "quicktest": quicktest,
+    "quicktest_conditional": quicktest_conditional,
+    "calm_small": calm_small,
+    "ase": ase,
+    "calm": calm,
+    "anyskill": anyskill,
+}

@@ -17,7 +17,7 @@ LATENT_DIM = 8
 NUM_FRAMES = 2
 
 
-def random_controller(character: Character, seed: int = 0) -> LowLevelController:
+def random_controller(character: Character, seed: int = 0, conditional: bool = False) -> LowLevelController:
     """Untrained, but its latents matter: the output layer is large enough to move the arms."""
     keys = jax.random.split(jax.random.PRNGKey(seed), 4)
     obs_dim, window = observations.obs_dim(character), NUM_FRAMES * observations.disc_frame_dim(character)
@@ -28,13 +28,14 @@ def random_controller(character: Character, seed: int = 0) -> LowLevelController
         params=params,
         normalizer=Normalizer.create(obs_dim),
         style=StyleJudge(
-            disc_params=disc.init(keys[1], jnp.zeros(window)),
+            disc_params=disc.init(keys[1], jnp.zeros(window), jnp.zeros(LATENT_DIM if conditional else 0)),
             encoder_params=encoder.init(keys[2], jnp.zeros(window)),
             normalizer=Normalizer.create(window),
             disc_widths=(16,),
             encoder_widths=(16,),
             latent_dim=LATENT_DIM,
             num_frames=NUM_FRAMES,
+            conditional=conditional,
         ),
         motion_latents=sample_latents(keys[3], (3,), LATENT_DIM),
         motion_names=("wave", "walk", "bow"),

@@ -129,7 +129,7 @@ class LatentEnv:
 
         start = (state.world, jnp.zeros(state.elapsed.shape, bool))
         (world, broken), _ = jax.lax.scan(control_step, start, None, length=LATENT_STEPS)
-        style, fallen = per_instruction(self._judge, self.axis)(world, broken)
+        style, fallen = per_instruction(self._judge, self.axis)(world, broken, latent)
         elapsed = state.elapsed + 1
         out_of_time = ~fallen & (elapsed >= self.episode_length) & (self.episode_length > 0)
         after = LatentState(world, elapsed, done=fallen | out_of_time)
@@ -150,10 +150,10 @@ class LatentEnv:
         after = jax.tree.map(lambda new, old: jnp.where(_as(diverged, old), old, new), after, before)
         return after, broken | diverged
 
-    def _judge(self, world: HumanoidState, broken: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def _judge(self, world: HumanoidState, broken: jax.Array, latent: jax.Array) -> tuple[jax.Array, jax.Array]:
         """r_D of the window, which spans at least the last control steps of this latent step; and who has fallen."""
         window = world.window.reshape(*world.window.shape[:-2], -1)
-        return self.low_level.style.style_reward(window), self.env.has_fallen(world.bodies) | broken
+        return self.low_level.style.style_reward(window, latent), self.env.has_fallen(world.bodies) | broken
 
 
 def _as(mask: jax.Array, like: jax.Array) -> jax.Array:

@@ -19,6 +19,7 @@ from anyskill_brax.low_level import train as trainer
 from anyskill_brax.low_level import warm_start
 from anyskill_brax.low_level.reference import Reference
 from anyskill_brax.low_level.settings import LowLevelSettings
+from anyskill_brax.low_level.state import NAMES
 from anyskill_brax.motion.io import Motion, load_motion_folder, resample_motion
 from anyskill_brax.motion.library import MotionLibrary
 from anyskill_brax.motion.synthesis import builtin_motions
@@ -28,7 +29,7 @@ from anyskill_brax.types import UserError
 from anyskill_brax.workdir import Workdir, read_metrics
 
 Report = Callable[[str], None]
-NORMALIZERS = ("obs_normalizer", "disc_normalizer")
+NORMALIZERS = ("obs_normalizer", "disc_normalizer", "encoder_normalizer")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,11 +130,11 @@ def train(
     else:
         params = state.params
         if init_from is not None:
-            params, obs_normalizer, disc_normalizer = read_training_tensors(init_from, params)
-            state = state.replace(obs_normalizer=obs_normalizer, disc_normalizer=disc_normalizer)
+            params, normalizers = read_training_tensors(init_from, params)
+            state = state.replace(**normalizers)
         if init_from is None or config.warm_start_always:
             log = lambda *line: report(_warm_line(*line))  # noqa: E731
-            normalizers = (state.obs_normalizer, state.disc_normalizer)
+            normalizers = (state.obs_normalizer, state.encoder_normalizer)
             params = warm_start.fit(
                 key_warm, settings, setup.env, setup.reference, params, *normalizers, log, should_stop
             )
@@ -194,14 +195,15 @@ def _line(done: int, total: int, batch: int, rate: float, row: Mapping[str, floa
         f"track {row['tracking_quality']:.3f}  pose {row['pose_quality']:.3f}  "
         f"lost after {row['seconds_to_fail_following']:.2f} s  "
         f"fell after {row['seconds_to_fail_free']:.2f} s  style {row['reward_style']:.3f}  "
-        f"discovery {row['reward_discovery']:.3f}  "
+        f"discovery {row.get('reward_discovery', 0.0):.3f}  "
         f"disc {row['disc_accuracy_demo']:.2f}/{row['disc_accuracy_simulated']:.2f}"
     )
 
 
 def controller_from_state(setup: _Setup, state: trainer.TrainState) -> LowLevelController:
     """Freeze what inference needs: actor, normalisers, discriminator, encoder, and the latents of the motions."""
-    nets, character = setup.settings.networks, setup.env.character
+    settings, character = setup.settings, setup.env.character
+    nets, conditional = settings.networks, settings.conditional
     style = StyleJudge(
         disc_params=state.params.disc,
         encoder_params=state.params.encoder,
@@ -210,9 +212,12 @@ def controller_from_state(setup: _Setup, state: trainer.TrainState) -> LowLevelC
         encoder_widths=nets.encoder,
         latent_dim=nets.latent_dim,
         num_frames=nets.num_frames,
+        conditional=conditional,
+        disc_style_widths=nets.disc_style if conditional else (),
+        encoder_normalizer=state.encoder_normalizer if conditional else None,
     )
     names, rows = latent_rows(setup.library)
-    windows = setup.reference.window(jnp.asarray(rows), nets.num_frames)
+    windows = setup.reference.window(jnp.asarray(rows), nets.encoder_frames)
     return LowLevelController(
         params=state.params.actor,
         normalizer=state.obs_normalizer,
@@ -242,8 +247,7 @@ def latent_rows(library: MotionLibrary, per_motion: int = 4) -> tuple[tuple[str,
 
 def training_tensors(state: trainer.TrainState) -> dict[str, np.ndarray]:
     """What continues training elsewhere: all four networks and both normalisers, without which they mean nothing."""
-    p = state.params
-    tree = {"actor": p.actor, "critic": p.critic, "disc": p.disc, "encoder": p.encoder}
+    tree: dict[str, Any] = {name: getattr(state.params, name) for name in NAMES}
     for name in NORMALIZERS:
         n = getattr(state, name)
         tree[name] = {"mean": n.mean, "var": n.var, "count": n.count}
@@ -252,13 +256,15 @@ def training_tensors(state: trainer.TrainState) -> dict[str, np.ndarray]:
 
 def read_training_tensors(
     tensors: Mapping[str, np.ndarray], like: trainer.Networks
-) -> tuple[trainer.Networks, Normalizer, Normalizer]:
-    """The inverse of `training_tensors`; shapes must be those of `like`."""
+) -> tuple[trainer.Networks, dict[str, Normalizer]]:
+    """The inverse of `training_tensors`: networks, whose shapes must be those of `like`, and normalisers by name."""
     tree = unflatten_tensors(tensors)
-    missing = [name for name in ("actor", "critic", "disc", "encoder", *NORMALIZERS) if name not in tree]
+    if "disc_normalizer" in tree:  # before there was an encoder with a longer window, one normaliser served both
+        tree.setdefault("encoder_normalizer", jax.tree.map(jnp.array, tree["disc_normalizer"]))
+    missing = [name for name in (*NAMES, *NORMALIZERS) if name not in tree]
     if missing:
         raise UserError(f"the tensors to continue from lack {', '.join(missing)}; they hold {', '.join(sorted(tree))}")
-    obs_normalizer, disc_normalizer = (Normalizer(**tree.pop(name)) for name in NORMALIZERS)
+    normalizers = {name: Normalizer(**tree.pop(name)) for name in NORMALIZERS}
     params = trainer.Networks(**tree)
     ours, theirs = (jax.tree.map(jnp.shape, t) for t in (like, params))
     if ours != theirs:
@@ -266,4 +272,4 @@ def read_training_tensors(
             "the published networks have other sizes than the config asks for; use the config that the artifact was "
             "trained with (its manifest holds it)"
         )
-    return params, obs_normalizer, disc_normalizer
+    return params, normalizers

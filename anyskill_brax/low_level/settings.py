@@ -4,7 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
+from flax.core import FrozenDict
+
+from anyskill_brax.types import UserError
+
 T = TypeVar("T")
+
+OBJECTIVES = ("ase", "conditional")
+REWARD_TERMS = ("style", "discovery", "tracking")
 
 
 @dataclass(frozen=True)
@@ -12,7 +19,7 @@ class StartSettings:
     """Episodes: how they start, how long latents are held, when they end."""
 
     episode_steps: int  # control steps
-    hold_min: int  # control steps a free latent is held, at least
+    hold_min: int  # control steps a latent is held, at least
     hold_max: int
     pose_share: float  # of held latents, those of a still pose that is to be reached and kept
     motion_latent_share: float  # of held latents, those taken from any reference window; the rest is from the sphere
@@ -28,19 +35,19 @@ class StartSettings:
 class NetworkSettings:
     latent_dim: int
     num_frames: int  # discriminator window
+    encoder_frames: int  # encoder window: the discriminator's under "ase", longer under "conditional"
     actor: tuple[int, ...]
-    style: tuple[int, ...]
+    style: tuple[int, ...]  # embedding of the latent before it meets the actor's observation; () feeds it as it is
     critic: tuple[int, ...]
     discriminator: tuple[int, ...]
+    disc_style: tuple[int, ...]  # the same for a conditional discriminator
     encoder: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class RewardSettings:
-    style: float  # ASE eq. 11: w_D r_D
-    discovery: float  # w_E r_E
-    tracking: float  # weight of the tracking reward in worlds with a motion or pose as target, before it fades
-    tracking_fade: tuple[float, float]  # samples (in millions) at which fading begins and ends
+    weights: FrozenDict[str, float]  # of each of REWARD_TERMS (ASE eq. 11 and 12: w_D r_D + w_E r_E)
+    tracking_fade: tuple[float, float]  # samples (in millions) at which the tracking reward begins and ends to fade
     follow_share: tuple[float, float]  # share of worlds that follow a motion, before and after fading
 
 
@@ -63,13 +70,15 @@ class LearnerSettings:
     bounds: float
     diversity: float
     grad_penalty: float
+    disc_negatives: float  # conditional: share of real motions under another motion's latent among what D rejects
     logit_regularization: float
     disc_weight_decay: float
-    disc_steps: int  # discriminator and encoder minibatches per update
+    disc_steps: int  # discriminator and (under "ase") encoder minibatches per update
     disc_batch: int
     replay: int  # windows
     replay_insert: int  # windows kept per update
     uniformity: float  # weight of the encoder's alignment + uniformity on reference windows
+    neighbour_frames: int  # windows of a clip whose ends lie this close are to have like latents
     max_grad_norm: float
 
 
@@ -96,6 +105,7 @@ class WarmStartSettings:
 
 @dataclass(frozen=True)
 class LowLevelSettings:
+    objective: str  # one of OBJECTIVES
     start: StartSettings
     networks: NetworkSettings
     reward: RewardSettings
@@ -105,7 +115,8 @@ class LowLevelSettings:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "LowLevelSettings":
-        return cls(
+        settings = cls(
+            objective=str(config.get("objective", "ase")),  # runs from before there were two
             start=_read(StartSettings, config["start"]),
             networks=_read(NetworkSettings, config["networks"]),
             reward=_read(RewardSettings, config["reward"]),
@@ -113,12 +124,49 @@ class LowLevelSettings:
             warm_start=_read(WarmStartSettings, config["warm_start"]),
             seed=int(config["seed"]),
         )
+        settings.check()
+        return settings
+
+    @property
+    def conditional(self) -> bool:
+        return self.objective == "conditional"
+
+    def check(self) -> None:
+        """`UserError` where settings contradict each other."""
+        nets, start, weights = self.networks, self.start, self.reward.weights
+        if self.objective not in OBJECTIVES:
+            raise UserError(f"objective is {self.objective!r}; choose one of {', '.join(OBJECTIVES)}")
+        if sorted(weights) != sorted(REWARD_TERMS):
+            raise UserError(f"reward.weights wants {', '.join(REWARD_TERMS)}; it has {', '.join(sorted(weights))}")
+        if not self.conditional and nets.encoder_frames != nets.num_frames:
+            raise UserError(
+                f"objective 'ase' shows one window to discriminator and encoder: networks.encoder_frames "
+                f"({nets.encoder_frames}) must equal networks.num_frames ({nets.num_frames})"
+            )
+        if self.conditional and nets.encoder_frames < nets.num_frames:
+            raise UserError(
+                f"objective 'conditional' takes the discriminator's window of networks.num_frames ({nets.num_frames}) "
+                f"out of the encoder's; networks.encoder_frames ({nets.encoder_frames}) must be at least as long"
+            )
+        if self.conditional and start.pose_share + start.motion_latent_share < 1.0:
+            raise UserError(
+                "objective 'conditional' knows no latents but those of motions: "
+                "start.pose_share + start.motion_latent_share must be 1"
+            )
+        if self.conditional and weights["discovery"]:
+            raise UserError("objective 'conditional' has no skill discovery: set reward.weights.discovery to 0")
 
 
 def _read(kind: type[T], section: Mapping[str, Any]) -> T:
-    return kind(**{f.name: _frozen(section[f.name]) for f in fields(kind)})  # type: ignore[arg-type]
+    names = [f.name for f in fields(kind)]  # type: ignore[arg-type]
+    missing = [name for name in names if name not in section]
+    if missing:
+        raise UserError(f"the config has no {', '.join(missing)} for {kind.__name__}; another version wrote it")
+    return kind(**{name: _frozen(section[name]) for name in names})
 
 
 def _frozen(value: Any) -> Any:
-    """Lists, as JSON gives them, become tuples all the way down: settings are hashable."""
+    """Lists, as JSON gives them, become tuples all the way down, sections frozen: settings are hashable."""
+    if hasattr(value, "items"):
+        return FrozenDict({name: _frozen(v) for name, v in value.items()})
     return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else value

@@ -40,7 +40,7 @@ def fit(
     reference: Reference,
     params: Networks,
     obs_normalizer: Normalizer,
-    disc_normalizer: Normalizer,
+    encoder_normalizer: Normalizer,
     report: Log,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Networks:
@@ -52,7 +52,7 @@ def fit(
     key_encoder, key_actor = jax.random.split(key)
 
     def windows(rows: jax.Array) -> jax.Array:
-        return disc_normalizer(reference.window(rows, settings.networks.num_frames).reshape(*rows.shape, -1))
+        return encoder_normalizer(reference.window(rows, settings.networks.encoder_frames).reshape(*rows.shape, -1))
 
     if settings.warm_start.encoder_steps:
         params = params.replace(encoder=fit_encoder(key_encoder, settings, reference, windows, params.encoder, report))

@@ -1,6 +1,6 @@
 """What travels with each training world beside its physics: its latent, its reference, its clocks; and how it starts.
 
-A world either *follows* a motion (its latent is the encoder's for the coming window, renewed every latent step) or
+A world either *follows* a motion (its latent is the encoder's for the coming window, renewed when that is over) or
 holds a latent for a random number of steps, as in ASE: one uniform on the sphere, a motion's, or a still pose's.
 """
 
@@ -10,14 +10,13 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from anyskill_brax.character.humanoid import LATENT_STEPS
 from anyskill_brax.envs.humanoid_env import HumanoidEnv, HumanoidState
 from anyskill_brax.low_level.reference import Reference, tracking_error
 from anyskill_brax.low_level.settings import StartSettings
 from anyskill_brax.networks import sample_latents
 from anyskill_brax.types import PRNGKey
 
-Encode = Callable[[jax.Array], jax.Array]  # windows [..., N, 125] -> latents [..., L]
+Latents = Callable[[jax.Array], jax.Array]  # last rows [...] of encoder windows -> latents [..., L]
 
 
 @struct.dataclass
@@ -26,6 +25,7 @@ class Worlds:
 
     humanoid: HumanoidState
     latent: jax.Array  # [W, L]
+    source: jax.Array  # [W] int32 last row of the motion window whose encoding the latent is; meaningless where `free`
     row: jax.Array  # [W] int32 the reference frame of this moment; only worlds that follow advance it
     follows: jax.Array  # [W] bool
     poses: jax.Array  # [W] bool the latent held is that of the still pose `row`, to be reached
@@ -63,6 +63,7 @@ def start(
     return Worlds(
         humanoid=select(from_default, env.place_default(shape), select(from_fall, fallen, on_reference)),
         latent=jnp.zeros((num_worlds, latent_dim)),
+        source=row,
         row=row,
         follows=follows,
         poses=jnp.zeros(shape, bool),
@@ -75,26 +76,31 @@ def start(
 
 
 def renew_latents(
-    key: PRNGKey, reference: Reference, encode: Encode, settings: StartSettings, worlds: Worlds, num_frames: int
+    key: PRNGKey, reference: Reference, latents: Latents, settings: StartSettings, worlds: Worlds, num_frames: int
 ) -> Worlds:
-    """New latents where the old one's time is up (ASE, section 6.2: latents change within an episode)."""
+    """New latents where the old one's time is up (ASE, section 6.2: latents change within an episode).
+
+    `num_frames`: of the encoder's window. Who follows a motion is shown what it will do in that time.
+    """
     key_kind, key_sphere, key_motion, key_still, key_hold = jax.random.split(key, 5)
     shape, due = worlds.hold.shape, worlds.hold <= 0
     kind = jax.random.uniform(key_kind, shape)
     poses = ~worlds.follows & (kind < settings.pose_share)
     free = ~worlds.follows & (kind >= settings.pose_share + settings.motion_latent_share)
     still = reference.sample_still(key_still, shape)
-    row = jnp.where(poses, still, reference.sample(key_motion, shape))
-    row = jnp.where(worlds.follows, reference.ahead(worlds.row, LATENT_STEPS), row)
-    of_motion = encode(reference.window(row, num_frames))
-    fresh = jnp.where(free[:, None], sample_latents(key_sphere, shape, worlds.latent.shape[-1]), of_motion)
+    source = reference.ahead(reference.sample(key_motion, shape), num_frames - 1)
+    source = jnp.where(poses, still, source)
+    source = jnp.where(worlds.follows, reference.ahead(worlds.row, num_frames), source)
+    sphere = sample_latents(key_sphere, shape, worlds.latent.shape[-1])
+    fresh = jnp.where(free[:, None], sphere, latents(source))
     hold = jax.random.randint(key_hold, shape, settings.hold_min, settings.hold_max + 1)
     return worlds.replace(
         latent=jnp.where(due[:, None], fresh, worlds.latent),
+        source=jnp.where(due, source, worlds.source),
         row=jnp.where(due & poses, still, worlds.row),
         poses=jnp.where(due, poses, worlds.poses),
         free=jnp.where(due, free, worlds.free),
-        hold=jnp.where(due, jnp.where(worlds.follows, LATENT_STEPS, hold), worlds.hold),
+        hold=jnp.where(due, jnp.where(worlds.follows, num_frames, hold), worlds.hold),
     )
 
 

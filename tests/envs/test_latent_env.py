@@ -97,3 +97,13 @@ def test_per_instruction_is_a_loop_over_rows(count):
         assert result["row"].shape == (count, 4) and result["row"].dtype == jnp.float16
     with pytest.raises(UserError, match="map, vmap"):
         per_instruction(fn, "scan")
+
+
+def test_a_conditional_discriminator_is_told_the_latent(env, character, begun):
+    """The style of a window is judged as a performance of the latent that was asked for."""
+    controller = random_controller(character, conditional=True)
+    latent = sample_latents(jax.random.PRNGKey(1), (LINES, ENVS), LATENT_DIM)
+    after, outcome = jax.jit(LatentEnv(env, controller, episode_length=2).step)(begun, latent)
+    window = after.world.window.reshape(LINES, ENVS, -1)
+    np.testing.assert_allclose(outcome.style, controller.style.style_reward(window, latent), atol=1e-4)
+    assert not np.allclose(outcome.style, controller.style.style_reward(window, -latent), atol=1e-3)

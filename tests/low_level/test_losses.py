@@ -9,14 +9,15 @@ from anyskill_brax.low_level import losses
 from anyskill_brax.policies import style_reward_from_logit
 
 
-def linear_logit(params, x):
+def linear_logit(params, x, known):
     return x @ params["params"]["logit"]["kernel"][:, 0]
 
 
 def test_discriminator_loss_of_a_linear_logit():
     weights = jnp.array([[1.0], [2.0]])
     params = {"params": {"logit": {"kernel": weights}}}
-    demo, simulated = jnp.array([[1.0, 0.0]]), jnp.array([[0.0, 1.0]])
+    nothing = jnp.zeros((1, 0))
+    demo, simulated = (jnp.array([[1.0, 0.0]]), nothing), (jnp.array([[0.0, 1.0]]), nothing)
     loss, metrics = losses.discriminator_loss(
         linear_logit, params, demo, simulated, grad_penalty=5.0, logit_regularization=0.01
     )

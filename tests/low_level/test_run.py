@@ -1,6 +1,5 @@
 """The low-level stage from its door: resuming, publishing what continues, and what its worlds promise."""
 
-import importlib.util
 import subprocess
 import sys
 import time
@@ -14,65 +13,46 @@ import pytest
 from anyskill_brax.low_level import run, worlds
 from anyskill_brax.low_level import train as trainer
 from anyskill_brax.low_level.settings import LowLevelSettings
-from anyskill_brax.motion.io import motion_from_qpos, save_motion
 from anyskill_brax.types import UserError
 from anyskill_brax.workdir import Workdir
 
 ROOT = Path(__file__).parents[2]
 
 
-def quick_config(motions: Path, updates: int):
-    spec = importlib.util.spec_from_file_location("low_level_config", ROOT / "configs" / "low_level.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    config = module.get_config("quicktest")
-    with config.unlocked():
-        config.motions = (str(motions),)
-        config.total_samples = updates * 160
-    return config
+@pytest.fixture(scope="module")
+def updates(quick_config):
+    """`updates(n)`: the smoke test's config for that many updates."""
+    return lambda n: quick_config("quicktest", {"total_samples": n * 160})
 
 
 @pytest.fixture(scope="module")
-def motions(character, tmp_path_factory) -> Path:
-    """Two clips: standing while one arm goes up, and the other."""
-    folder = tmp_path_factory.mktemp("motions")
-    for name in ("right_shoulder_x", "left_shoulder_x"):
-        qpos = np.tile(character.default_qpos, (40, 1))
-        sign = -1.0 if name.startswith("right") else 1.0
-        qpos[:, 7 + character.joint_names.index(name)] = sign * np.linspace(0.0, 1.5, 40)
-        save_motion(folder / f"{name}.npz", motion_from_qpos(character, name, 30.0, qpos, category="gesture"))
-    return folder
+def setup(updates):
+    return run._Setup.create(updates(1))
 
 
 @pytest.fixture(scope="module")
-def setup(motions):
-    return run._Setup.create(quick_config(motions, 1))
+def straight(updates, tmp_path_factory):
+    return run.train(updates(4), tmp_path_factory.mktemp("straight") / "run", report=lambda line: None)
 
 
-@pytest.fixture(scope="module")
-def straight(motions, tmp_path_factory):
-    return run.train(quick_config(motions, 4), tmp_path_factory.mktemp("straight") / "run", report=lambda line: None)
-
-
-def test_stopping_and_resuming_changes_no_bit(motions, straight, tmp_path):
+def test_stopping_and_resuming_changes_no_bit(updates, straight, tmp_path):
     """Four updates straight are two, a stop, and two more."""
-    config, updates = quick_config(motions, 4), []
+    config, done = updates(4), []
 
     def note(line: str) -> None:
         if line.startswith("update"):
-            updates.append(line.split()[1])
+            done.append(line.split()[1])
 
-    assert run.train(config, tmp_path / "run", report=note, should_stop=lambda: len(updates) == 2) is None
+    assert run.train(config, tmp_path / "run", report=note, should_stop=lambda: len(done) == 2) is None
     resumed = run.train(config, tmp_path / "run", report=note)
-    assert resumed is not None and updates == ["1/4", "2/4", "3/4", "4/4"]
+    assert resumed is not None and done == ["1/4", "2/4", "3/4", "4/4"]
     assert resumed.tensors.keys() == straight.tensors.keys()
     for name, value in straight.tensors.items():
         np.testing.assert_array_equal(resumed.tensors[name], value, err_msg=name)
 
 
-def test_a_finished_run_is_loaded_as_it_ended(straight, motions, tmp_path):
-    config = quick_config(motions, 4)
+def test_a_finished_run_is_loaded_as_it_ended(straight, updates, tmp_path):
+    config = updates(4)
     trained = run.train(config, tmp_path / "run", report=lambda line: None)
     loaded = run.load(tmp_path / "run")
     assert (loaded.updates, loaded.samples) == (4, 640)
@@ -83,8 +63,8 @@ def test_a_finished_run_is_loaded_as_it_ended(straight, motions, tmp_path):
     assert [row["update"] for row in loaded.metrics] == [1, 2, 3, 4]
 
 
-def test_training_continues_from_published_tensors(setup, straight, motions, tmp_path):
-    again = run.train(quick_config(motions, 1), tmp_path / "run", init_from=straight.tensors, report=lambda line: None)
+def test_training_continues_from_published_tensors(setup, straight, updates, tmp_path):
+    again = run.train(updates(1), tmp_path / "run", init_from=straight.tensors, report=lambda line: None)
     name = "actor/params/trunk/layer_0/kernel"
     moved = np.abs(again.tensors[name] - straight.tensors[name]).max()
     assert 0.0 < moved < 0.01, "one update away from where the published networks were"
@@ -95,10 +75,10 @@ def test_training_continues_from_published_tensors(setup, straight, motions, tmp
         run.read_training_tensors(straight.tensors | {name: np.zeros((3, 3), np.float32)}, like)
 
 
-def test_a_folder_belongs_to_one_configuration(motions, tmp_path):
-    Workdir(tmp_path / "run", quick_config(motions, 1).to_dict()).close()
+def test_a_folder_belongs_to_one_configuration(updates, tmp_path):
+    Workdir(tmp_path / "run", updates(1).to_dict()).close()
     with pytest.raises(UserError, match=r"another configuration \(seed: was 0, now 1"):
-        Workdir(tmp_path / "run", {**quick_config(motions, 1).to_dict(), "seed": 1})
+        Workdir(tmp_path / "run", {**updates(1).to_dict(), "seed": 1})
     with pytest.raises(UserError, match="no run in"):
         run.load(tmp_path / "nowhere")
 

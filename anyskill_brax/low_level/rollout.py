@@ -1,0 +1,116 @@
+"""One rollout: every world lives through `horizon` control steps under the frozen policy of this update."""
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from anyskill_brax import ppo
+from anyskill_brax.envs import observations
+from anyskill_brax.low_level import worlds
+from anyskill_brax.low_level.devices import Devices
+from anyskill_brax.low_level.objectives import follow_share
+from anyskill_brax.low_level.reference import TRACKING_WEIGHTS, tracking_terms
+from anyskill_brax.low_level.stage import Stage
+from anyskill_brax.low_level.state import TrainState
+from anyskill_brax.low_level.worlds import Worlds
+from anyskill_brax.types import Metrics, PRNGKey
+
+
+@struct.dataclass
+class Step:
+    """One control step of every world; leading axes `[T, W]` after the rollout."""
+
+    obs: jax.Array
+    latent: jax.Array
+    source: jax.Array  # [..] int32 last row of the motion window that the latent is of, see `Worlds`
+    privileged: jax.Array  # [.., L + 2] what the critic sees beside obs
+    action: jax.Array
+    log_prob: jax.Array
+    window: jax.Array  # [.., N * 125] after the step, before any reset
+    tracking: jax.Array  # [..] tracking reward
+    follows: jax.Array
+    poses: jax.Array
+    free: jax.Array
+    terminated: jax.Array
+    truncated: jax.Array
+    broken: jax.Array
+    age: jax.Array
+
+    @property
+    def led(self) -> jax.Array:
+        """Worlds with a target, motion or pose."""
+        return self.follows | self.poses
+
+
+def rollout(stage: Stage, state: TrainState, key: PRNGKey) -> tuple[Worlds, Step]:
+    """The worlds afterwards, and what happened, `[T, W]`."""
+    settings, env, reference = stage.settings, stage.env, stage.reference
+    nets, sigma = settings.networks, settings.learner.sigma
+    share = follow_share(stage, state)
+
+    def fresh(key: PRNGKey) -> Worlds:
+        return worlds.start(
+            key, env, reference, state.fall_states, settings.start, share, nets.latent_dim, stage.num_worlds
+        )
+
+    def latents(source: jax.Array) -> jax.Array:
+        return stage.latents_of(state.params.encoder, state, source)
+
+    def control_step(world: Worlds, key: PRNGKey) -> tuple[Worlds, Step]:
+        key_latent, key_action, key_fall, key_start = jax.random.split(key, 4)
+        world = worlds.renew_latents(key_latent, reference, latents, settings.start, world, nets.encoder_frames)
+        obs = observations.observe(world.humanoid.bodies)
+        mean = stage.modules.actor.apply(state.params.actor, state.obs_normalizer(obs), world.latent)
+        action = mean + sigma * jax.random.normal(key_action, mean.shape)
+        after = env.advance(world.humanoid, action)
+        after = worlds.select(env.is_broken(after), world.humanoid.replace(window=after.window * 0), after)
+        moved, outcome = worlds.finish_step(key_fall, env, reference, world, after, settings.start)
+        terms = tracking_terms(after.bodies, reference.bodies(env.character, moved.row, moved.follows))
+        step = Step(
+            obs=obs,
+            latent=world.latent,
+            source=world.source,
+            privileged=privileged(world),
+            action=action,
+            log_prob=ppo.log_prob(action, mean, sigma),
+            window=after.window.reshape(after.window.shape[0], -1),
+            tracking=jnp.asarray(sum(weight * terms[name] for name, weight in TRACKING_WEIGHTS.items())),
+            follows=world.follows,
+            poses=world.poses,
+            free=world.free,
+            terminated=outcome.terminated,
+            truncated=outcome.truncated,
+            broken=outcome.broken,
+            age=moved.age,
+        )
+        return worlds.select(outcome.terminated | outcome.truncated, fresh(key_start), moved), step
+
+    began = state.worlds
+    if settings.conditional:  # the encoder has learnt since: what is held means the same motion, said anew
+        began = began.replace(latent=latents(began.source))
+    return jax.lax.scan(control_step, began, jax.random.split(key, settings.learner.horizon))
+
+
+def privileged(world: Worlds) -> jax.Array:
+    """The critic's condition: the latent, whether the world has a target (another reward, and motions another way to
+    fail), and how far it is off; the actor knows neither."""
+    led = world.follows.astype(jnp.float32) - world.poses.astype(jnp.float32)
+    return jnp.concatenate([world.latent, led[:, None], (10.0 * jnp.abs(led) * world.error)[:, None]], axis=-1)
+
+
+def rollout_metrics(steps: Step, terms: dict[str, jax.Array], devices: Devices) -> Metrics:
+    """Over the worlds of all devices; `terms`: the weighted parts of the reward, `[T, W]` each."""
+
+    def share(x: jax.Array, mask: jax.Array) -> jax.Array:
+        total, count = devices.sum((jnp.sum(x * mask), jnp.sum(mask.astype(jnp.float32))))
+        return total / jnp.maximum(count, 1.0)
+
+    ended, falls = steps.terminated | steps.truncated, steps.terminated
+    return {f"reward_{name}": devices.mean(jnp.mean(value)) for name, value in terms.items()} | {
+        "tracking_quality": share(steps.tracking, steps.follows),
+        "pose_quality": share(steps.tracking, steps.poses),
+        "seconds_to_fail_following": 1.0 / (30.0 * jnp.maximum(share(falls, steps.follows), 1e-4)),
+        "seconds_to_fail_free": 1.0 / (30.0 * jnp.maximum(share(falls, ~steps.follows), 1e-4)),
+        "episode_seconds": share(steps.age, ended) / 30.0,
+        "broken_worlds": devices.sum(jnp.sum(steps.broken.astype(jnp.float32))),
+    }

@@ -1,0 +1,55 @@
+"""What every part of an update reads and none changes: settings, the character's world, motions, networks' shapes."""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+
+from anyskill_brax.envs.humanoid_env import HumanoidEnv
+from anyskill_brax.low_level.devices import Devices
+from anyskill_brax.low_level.reference import Reference
+from anyskill_brax.low_level.settings import LowLevelSettings
+from anyskill_brax.low_level.state import Networks, TrainState, make_modules, make_optimizers
+from anyskill_brax.types import Params
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    settings: LowLevelSettings
+    env: HumanoidEnv
+    reference: Reference
+    modules: Networks
+    optimizers: Networks
+    devices: Devices
+
+    @classmethod
+    def create(cls, settings: LowLevelSettings, env: HumanoidEnv, reference: Reference, devices: Devices) -> "Stage":
+        modules = make_modules(settings.networks, settings.conditional, env.character.action_dim)
+        return cls(settings, env, reference, modules, make_optimizers(settings), devices)
+
+    @property
+    def num_worlds(self) -> int:
+        """Worlds of this device."""
+        return self.settings.learner.num_worlds // self.devices.count
+
+    @property
+    def batch_size(self) -> int:
+        """Control steps per update on this device."""
+        return self.num_worlds * self.settings.learner.horizon
+
+    @property
+    def samples_per_update(self) -> int:
+        return self.batch_size * self.devices.count
+
+    def millions(self, state: TrainState) -> jax.Array:
+        """Samples so far, in millions: the clock of every schedule."""
+        return state.updates * (self.samples_per_update / 1e6)
+
+    def latents_of(self, encoder: Params, state: TrainState, source: jax.Array) -> jax.Array:
+        """z = E(the motion window that ends at row `source [...]`), `[..., L]` unit, under parameters `encoder`."""
+        windows = self.reference.window(source, self.settings.networks.encoder_frames)
+        return self.modules.encoder.apply(encoder, state.encoder_normalizer(windows.reshape(*source.shape, -1)))
+
+    def disc_condition(self, latent: jax.Array) -> jax.Array:
+        """What the discriminator knows beside the window: `latent [..., L]`, or under "ase" nothing, `[..., 0]`."""
+        return latent if self.settings.conditional else jnp.zeros((*latent.shape[:-1], 0))
