@@ -14,6 +14,7 @@ from skill_zoo.reproduce import commands
 FILMS = ("preview.gif", "preview.mp4", "preview.webm", "preview.png", "preview.svg")
 PICTURES = ("curves.png", "curves.svg")
 """Training curves that came as a picture."""
+_FILMS_BUTTON = '<button type="button" id="films">Stop the films</button>'
 _POLICY = "default-src 'none'; img-src 'self' file: data:; media-src 'self' file:; style-src 'self' file:; "
 _POLICY += "script-src 'self' file:"
 
@@ -49,12 +50,12 @@ def front_page(count: int) -> str:
 <label>Score at least <input type="number" id="score" step="0.05" inputmode="decimal"></label>
 <label><input type="checkbox" id="verified"> admitted only</label>
 </form>
-<p id="count" role="status" aria-live="polite"></p>
+<p><span id="count" role="status" aria-live="polite"></span> {_FILMS_BUTTON}</p>
 <ul id="cards"></ul>
 <button type="button" id="more" hidden>Show more</button>
 <noscript>The list needs JavaScript; the pages themselves are in the folder <code>pages</code>.</noscript>
 </main>"""
-    return _page("Skill zoo", body, ("data/zoo.js", "static/index.js"))
+    return _page("Skill zoo", body, ("data/zoo.js", "static/index.js", "static/films.js"))
 
 
 def player_page() -> str:
@@ -65,12 +66,13 @@ def player_page() -> str:
 <label for="a">Skill</label> <select id="a"></select>
 <label for="b">Beside it</label> <select id="b"><option value="">none</option></select>
 </div>
-<div id="view"><canvas id="canvas" tabindex="0" role="img" aria-label="The humanoid replays the skill; arrow keys turn \
-the camera, plus and minus zoom"></canvas></div>
+<p id="keys">In the picture: arrow keys turn the camera, plus and minus zoom, space plays and pauses.</p>
+<div id="view"><canvas id="canvas" tabindex="0" role="application" aria-label="The humanoid replays the skill" \
+aria-describedby="keys"></canvas></div>
 <div class="controls">
-<button type="button" id="play" aria-pressed="false">Play</button>
+<button type="button" id="play">Play</button>
 <label for="scrub">Time</label> <input type="range" id="scrub" min="0" max="0" step="1" value="0">
-<output id="clock" for="scrub">0.0 s</output>
+<output id="clock" for="scrub" aria-live="off">0.0 s</output>
 <label for="speed">Speed</label> <select id="speed">
 <option value="0.25">quarter</option><option value="0.5">half</option>
 <option value="1" selected>real time</option><option value="2">double</option></select>
@@ -118,7 +120,13 @@ def skill_page(
     parts.append(f"<details><summary>Resolved config</summary><pre>{config}</pre></details>")
     rows = {name: f"{ref.size:,} bytes, sha256 {ref.sha256}" for name, ref in sorted(manifest.files.items())}
     parts.append(_section("Files", _table(rows)))
-    return _page(f"{title} - skill zoo", "\n".join(part for part in parts if part) + "\n</main>", up="../")
+    scripts = ("static/films.js",) if _moves(card) else ()
+    return _page(f"{title} - skill zoo", "\n".join(part for part in parts if part) + "\n</main>", scripts, up="../")
+
+
+def _moves(card: Mapping[str, Any]) -> bool:
+    """Whether a page shows a film that plays by itself."""
+    return card["film"].endswith(".gif")
 
 
 def _film(card: Mapping[str, Any], files: Mapping[str, str], title: str) -> str:
@@ -127,7 +135,8 @@ def _film(card: Mapping[str, Any], files: Mapping[str, str], title: str) -> str:
     source = escape(f"../{card['film']}")
     if source.endswith((".mp4", ".webm")):
         return f'<video controls loop src="{source}" aria-label="Film: {escape(title)}"></video>'
-    return f'<img class="film" src="{source}" alt="Film: {escape(title)}">'
+    image = f'<img class="film" src="{source}" alt="Film: {escape(title)}">'
+    return f"<p>{image}</p><p>{_FILMS_BUTTON}</p>" if _moves(card) else image
 
 
 def _lineage(manifest: Manifest, pages: Mapping[str, str]) -> str:

@@ -179,3 +179,61 @@ def test_search_narrows_films_play_and_the_player_scrubs(site, browser):
 
     assert not complaints
     assert all(url.startswith(("file://", "data:")) for url in requests)
+
+
+def tab_through(page) -> list[str]:
+    """Press Tab until the focus leaves the page; the elements that it met, by id or text."""
+    met = []
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        name = page.evaluate("(e => e === document.body ? '' : e.id || e.textContent)(document.activeElement)")
+        if not name or name in met:
+            break
+        met.append(name)
+    return met
+
+
+@pytest.mark.slow
+def test_the_keyboard_reaches_everything_and_a_screen_reader_hears_what_is_there(site, browser):
+    page = browser.new_page(reduced_motion="reduce")
+    page.goto((site / "index.html").as_uri())
+    controls = ["Skip to the content", "Compare two in the player", "query", "kind", "score", "verified", "films"]
+    assert tab_through(page) == [*controls, "take a bow", "humanoid/low-level-v1", HOSTILE]
+    film = page.get_by_role("img", name="Film: take a bow")
+    assert film.evaluate("e => e.tagName") == "CANVAS"  # less motion is asked for, so it stands still
+    first = film.screenshot()
+    time.sleep(0.3)
+    assert film.screenshot() == first
+    page.get_by_role("button", name="Play the films").press("Enter")
+    assert film.evaluate("e => e.tagName") == "IMG"
+
+    page.goto((site / "pages" / "humanoid.wave.html").as_uri())
+    assert page.get_by_role("img", name="from 0 to 64").count() == 1  # the curve, in words
+    assert page.get_by_role("button", name="Play the films").count() == 1
+
+    page.goto((site / "player.html").as_uri())
+    until(lambda: page.evaluate("window.player?.frames") == 60)
+    assert tab_through(page) == [
+        "Skip to the content",
+        "All entries",
+        "a",
+        "b",
+        "canvas",
+        "play",
+        "scrub",
+        "speed",
+        "reset",
+    ]
+    view, time_slider = (
+        page.get_by_role("application", name="The humanoid replays"),
+        page.get_by_role("slider", name="Time"),
+    )
+    time_slider.press("End")
+    until(lambda: time_slider.get_attribute("aria-valuetext") == "2.0 s")
+    assert page.locator("#clock").get_attribute("aria-live") == "off"  # it would talk without end while playing
+    for key in ("ArrowUp", "ArrowDown", "ArrowLeft", "+"):
+        before = view.screenshot()
+        view.press(key)
+        until(lambda before=before: view.screenshot() != before)
+    view.press(" ")
+    assert page.evaluate("window.player.playing") and page.get_by_role("button", name="Pause").count() == 1

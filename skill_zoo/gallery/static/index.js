@@ -23,7 +23,7 @@ function card(entry) {
   const parts = [element("h2", {}, link), element("p", {}, element("code", {}, entry.id)), badges];
   if (entry.low_level) parts.push(element("p", {}, `on ${entry.low_level}`));
   if (entry.film && !/\.(mp4|webm)$/.test(entry.film)) {
-    parts.unshift(element("img", { src: entry.film, alt: `Film: ${title}`, loading: "lazy" }));
+    parts.unshift(element("img", { class: "film", src: entry.film, alt: `Film: ${title}`, loading: "lazy" }));
   }
   return element("li", {}, ...parts);
 }

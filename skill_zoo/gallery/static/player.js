@@ -78,7 +78,9 @@ scene.add(sun);
 const floor = new THREE.Mesh(new THREE.PlaneGeometry(40, 40), new THREE.MeshStandardMaterial({ color: 0xb9c2c8 }));
 floor.receiveShadow = true;
 scene.add(floor);
-scene.add(new THREE.GridHelper(40, 40, 0x778, 0x99a).rotateX(Math.PI / 2).translateY(0.002));
+const grid = new THREE.GridHelper(40, 40, 0x8a949b, 0xa3adb4).rotateX(Math.PI / 2);
+grid.position.z = 0.005; // clear of the floor
+scene.add(grid);
 
 const canvas = byId("canvas");
 const camera = new THREE.PerspectiveCamera(40, 1, 0.05, 100);
@@ -114,7 +116,9 @@ function draw() {
     slot.figure.pose(slot.qpos, Math.min(Math.floor(state.frame), last), two ? (i ? 0.8 : -0.8) : 0);
   });
   byId("scrub").value = Math.floor(state.frame);
-  byId("clock").textContent = `${(state.frame * window.CHARACTER.dt).toFixed(1)} s`;
+  const clock = `${(state.frame * window.CHARACTER.dt).toFixed(1)} s`;
+  byId("clock").textContent = clock;
+  byId("scrub").setAttribute("aria-valuetext", clock);
   if (!renderer) return;
   const { clientWidth, clientHeight } = canvas;
   renderer.setSize(clientWidth, clientHeight, false);
@@ -134,10 +138,15 @@ function tick(now) {
   requestAnimationFrame(tick);
 }
 
+function tilt(offset, angle) {
+  const polar = offset.angleTo(new THREE.Vector3(0, 0, 1));
+  const aim = Math.min(Math.max(polar + angle, 0.1), Math.PI / 2 - 0.02); // neither over the head nor below the floor
+  offset.applyAxisAngle(new THREE.Vector3(-offset.y, offset.x, 0).normalize(), aim - polar);
+}
+
 function setPlaying(playing) {
   state.playing = playing && state.frames > 1;
   byId("play").textContent = state.playing ? "Pause" : "Play";
-  byId("play").setAttribute("aria-pressed", String(state.playing));
 }
 
 async function choose(slot) {
@@ -179,9 +188,11 @@ byId("scrub").addEventListener("input", (event) => {
 });
 canvas.addEventListener("keydown", (event) => {
   const turns = { ArrowLeft: 0.1, ArrowRight: -0.1 };
+  const tilts = { ArrowUp: -0.1, ArrowDown: 0.1 };
   const zooms = { "+": 0.9, "=": 0.9, "-": 1.1 };
   const offset = camera.position.clone().sub(controls?.target ?? scene.position);
   if (event.key in turns) offset.applyAxisAngle(new THREE.Vector3(0, 0, 1), turns[event.key]);
+  else if (event.key in tilts) tilt(offset, tilts[event.key]);
   else if (event.key in zooms) offset.multiplyScalar(zooms[event.key]);
   else if (event.key === " ") setPlaying(!state.playing);
   else return;
