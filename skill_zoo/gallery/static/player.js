@@ -78,9 +78,14 @@ scene.add(sun);
 const floor = new THREE.Mesh(new THREE.PlaneGeometry(40, 40), new THREE.MeshStandardMaterial({ color: 0xb9c2c8 }));
 floor.receiveShadow = true;
 scene.add(floor);
-const grid = new THREE.GridHelper(40, 40, 0x8a949b, 0xa3adb4).rotateX(Math.PI / 2);
-grid.position.z = 0.005; // clear of the floor
-scene.add(grid);
+const TILE = 4; // m; software renderers lose a line that ends behind the camera, so lines are short
+for (let x = TILE / 2 - 20; x < 20; x += TILE) {
+  for (let y = TILE / 2 - 20; y < 20; y += TILE) {
+    const tile = new THREE.GridHelper(TILE, TILE, 0x9aa4ab, 0x9aa4ab).rotateX(Math.PI / 2);
+    tile.position.set(x, y, 0.002); // clear of the floor
+    scene.add(tile);
+  }
+}
 
 const canvas = byId("canvas");
 const camera = new THREE.PerspectiveCamera(40, 1, 0.05, 100);
