@@ -68,7 +68,7 @@ def small() -> ConfigDict:
     )
     config.reward = ConfigDict(
         dict(
-            weights=ConfigDict(dict(style=0.5, discovery=1.0, tracking=1.0)),
+            weights=ConfigDict(dict(style=0.5, discovery=1.0, tracking=1.0, energy=0.0)),
             tracking_fade=(1e9, 2e9),
             follow_share=(0.5, 0.0),
         )
@@ -92,6 +92,7 @@ def small() -> ConfigDict:
             bounds=10.0,
             diversity=0.01,
             grad_penalty=5.0,
+            grad_penalty_simulated=0.0,
             disc_negatives=0.0,
             logit_regularization=0.01,
             disc_weight_decay=1e-4,
@@ -103,6 +104,11 @@ def small() -> ConfigDict:
             neighbour_frames=8,
             max_grad_norm=1.0,
         )
+    )
+    config.lr_schedule = ConfigDict(dict(shape="constant", over=(0.0, 100.0), last=0.1))
+    config.sigma_schedule = ConfigDict(dict(shape="constant", over=(0.0, 100.0), last=0.5))
+    config.sampling = ConfigDict(
+        dict(share=0.0, until=1e9, floor=0.5, ceiling=4.0, prior=10.0, decay=0.99, windows=256)
     )
     config.warm_start_always = False  # also when continuing with --init-from
     config.warm_start = ConfigDict(
@@ -175,11 +181,15 @@ def conditional(config: Any) -> None:
 
 
 def quicktest_conditional(config: Any) -> None:
-    """The same smoke test for the conditional objective."""
+    """The same smoke test for the conditional objective, every option on."""
     quicktest(config)
     conditional(config)
     config.networks.update(dict(encoder_frames=8, disc_style=(16, 8)))
-    config.learner.disc_negatives = 1.0 / 3.0
+    config.learner.update(dict(disc_negatives=1.0 / 3.0, grad_penalty_simulated=1.0))
+    config.reward.weights.energy = 0.1
+    config.lr_schedule.update(dict(shape="linear", over=(0.0, 0.001)))
+    config.sigma_schedule.update(dict(shape="cosine", over=(0.0, 0.001)))
+    config.sampling.update(dict(share=0.5, windows=32))
 
 
 def calm_small(config: Any) -> None:

@@ -26,8 +26,9 @@ def discriminator_loss(
     grad_penalty: float,
     logit_regularization: float,
     negatives: float = 0.0,
+    grad_penalty_simulated: float = 0.0,
 ) -> tuple[jax.Array, Metrics]:
-    """Binary cross-entropy with a gradient penalty on demonstrations (ASE eq. 10; AMP eq. 8).
+    """Binary cross-entropy with gradient penalties: on demonstrations (ASE eq. 10; AMP eq. 8), on what is simulated.
 
     The regulariser keeps the last layer's weights small, as released. `negatives` is the share, of what is to be
     rejected, of real motions under the latent of another one: without them nothing but the policy's own mistakes tells
@@ -42,7 +43,11 @@ def discriminator_loss(
     penalty = mean_square_slope(logit, params, norm_demo)
     last_layer = params["params"]["logit"]["kernel"]
     loss = cross_entropy + grad_penalty * penalty + logit_regularization * jnp.sum(last_layer**2)
-    return loss, {
+    both_sides = {}
+    if grad_penalty_simulated:
+        both_sides["disc_grad_penalty_simulated"] = mean_square_slope(logit, params, norm_simulated)
+        loss += grad_penalty_simulated * both_sides["disc_grad_penalty_simulated"]
+    return loss, both_sides | {
         "disc_loss": cross_entropy,
         "disc_grad_penalty": penalty,
         "disc_accuracy_demo": jnp.mean((demo > 0).astype(jnp.float32)),

@@ -5,6 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from anyskill_brax.low_level import schedules
 from anyskill_brax.low_level.stage import Stage
 from anyskill_brax.low_level.state import TrainState
 from anyskill_brax.policies import style_reward_from_logit
@@ -12,8 +13,7 @@ from anyskill_brax.policies import style_reward_from_logit
 
 def lead(stage: Stage, state: TrainState) -> jax.Array:
     """1 while the tracking reward leads, 0 once the objective is the published one alone."""
-    begin, end = stage.settings.reward.tracking_fade
-    return jnp.clip((end - stage.millions(state)) / jnp.maximum(end - begin, 1e-6), 0.0, 1.0)
+    return 1.0 - schedules.ramp(stage.millions(state), *stage.settings.reward.tracking_fade)
 
 
 def follow_share(stage: Stage, state: TrainState) -> jax.Array:
@@ -26,12 +26,16 @@ def reward_terms(stage: Stage, state: TrainState, steps: Any) -> dict[str, jax.A
     """The parts of the reward of `steps` (a `rollout.Step`), `[T, W]` each, weighted; their sum is what is learnt from.
 
     ASE eq. 12: w_D r_D + w_E r_E. Conditional (CALM, AnySkill): r_D of the window given the latent, alone. Worlds with
-    a target are paid for tracking it in their place while that leads.
+    a target are paid for tracking it in their place while that leads. Power [kW] is a cost, if it has a weight.
     """
     norm_windows = state.disc_normalizer(steps.window)
     logit = stage.modules.disc.apply(state.params.disc, norm_windows, stage.disc_condition(steps.latent))
     tracked = lead(stage, state) * steps.led
-    terms = {"style": (1.0 - tracked) * style_reward_from_logit(logit), "tracking": tracked * steps.tracking}
+    terms = {
+        "style": (1.0 - tracked) * style_reward_from_logit(logit),
+        "tracking": tracked * steps.tracking,
+        "energy": -steps.power,
+    }
     if not stage.settings.conditional:
         direction = stage.modules.encoder.apply(state.params.encoder, norm_windows)
         discovery = jnp.maximum(jnp.sum(direction * steps.latent, axis=-1), 0.0)

@@ -30,14 +30,14 @@ def learn_policy(
 ) -> tuple[TrainState, Metrics]:
     """`epochs` of clipped PPO over `steps`, whose reward is `total [T, W]`; `state.worlds` are those afterwards."""
     learner = stage.settings.learner
-    batch = make_batch(stage, state, steps, total)
+    batch, lr_factor = make_batch(stage, state, steps, total), stage.lr_factor(state)
 
     def minibatch(carry, rows: Any):
         params, opt, key = carry
         key, key_loss = jax.random.split(key)
         grads, metrics = policy_gradient(stage, state, params, rows, stage.devices.own(key_loss))
         for name, grad in grads.items():
-            params, opt = descend(stage, name, grad, params, opt)
+            params, opt = descend(stage, name, grad, params, opt, lr_factor)
         return (params, opt, key), metrics
 
     key_epochs, key_loss = jax.random.split(key)
@@ -102,7 +102,7 @@ def policy_loss(
         latent = stage.latents_of(params.encoder, state, rows.source)
         spread, metrics = spread_loss(stage, state, params.encoder, key_spread, learner.disc_batch // 2)
     mean = actor.apply(params.actor, data.norm_obs, latent)
-    new_log_prob = ppo.log_prob(data.action, mean, learner.sigma)
+    new_log_prob = ppo.log_prob(data.action, mean, stage.sigma(state))
     surrogate, ratio_metrics = ppo.ratio_loss(new_log_prob, data.log_prob, data.advantage, learner.ratio_epsilon)
     values = stage.modules.critic.apply(params.critic, data.norm_obs, data.condition)
     value, bounds, diversity = jnp.mean((values - data.target) ** 2), ppo.bounds_loss(mean), jnp.zeros(())
@@ -119,7 +119,7 @@ def spread_loss(
     stage: Stage, state: TrainState, encoder: Any, key: PRNGKey, num_windows: int
 ) -> tuple[jax.Array, Metrics]:
     """The encoder's alignment + 0.5 uniformity over `num_windows` reference windows, split among the devices."""
-    reference, settings = stage.reference, stage.settings
+    reference, settings = stage.drawn(state), stage.settings
     key_row, key_near = jax.random.split(key)
     row = reference.sample(key_row, (max(num_windows // stage.devices.count, 2),))
     reach = settings.learner.neighbour_frames
@@ -129,10 +129,13 @@ def spread_loss(
     return losses.spread(a, b, stage.devices)
 
 
-def descend(stage: Stage, name: str, grads: Any, params: Networks, opt: Networks) -> tuple[Networks, Networks]:
-    """One optimiser step of network `name`."""
+def descend(
+    stage: Stage, name: str, grads: Any, params: Networks, opt: Networks, lr_factor: jax.Array
+) -> tuple[Networks, Networks]:
+    """One optimiser step of network `name`; Adam's step is linear in its rate, so the schedule may scale it here."""
     before = getattr(params, name)
     step, after = getattr(stage.optimizers, name).update(grads, getattr(opt, name), before)
+    step = jax.tree.map(lambda x: lr_factor * x, step)
     return params.replace(**{name: optax.apply_updates(before, step)}), opt.replace(**{name: after})
 
 

@@ -5,7 +5,9 @@ import jax.numpy as jnp
 from flax import struct
 
 from anyskill_brax import ppo
+from anyskill_brax.character.humanoid import Character
 from anyskill_brax.envs import observations
+from anyskill_brax.envs.humanoid_env import HumanoidState
 from anyskill_brax.low_level import worlds
 from anyskill_brax.low_level.devices import Devices
 from anyskill_brax.low_level.objectives import follow_share
@@ -28,6 +30,7 @@ class Step:
     log_prob: jax.Array
     window: jax.Array  # [.., N * 125] after the step, before any reset
     tracking: jax.Array  # [..] tracking reward
+    power: jax.Array  # [..] mechanical power of all joints at the step's end [kW]
     follows: jax.Array
     poses: jax.Array
     free: jax.Array
@@ -44,8 +47,8 @@ class Step:
 
 def rollout(stage: Stage, state: TrainState, key: PRNGKey) -> tuple[Worlds, Step]:
     """The worlds afterwards, and what happened, `[T, W]`."""
-    settings, env, reference = stage.settings, stage.env, stage.reference
-    nets, sigma = settings.networks, settings.learner.sigma
+    settings, env = stage.settings, stage.env
+    nets, sigma, reference = settings.networks, stage.sigma(state), stage.drawn(state)
     share = follow_share(stage, state)
 
     def fresh(key: PRNGKey) -> Worlds:
@@ -75,6 +78,7 @@ def rollout(stage: Stage, state: TrainState, key: PRNGKey) -> tuple[Worlds, Step
             log_prob=ppo.log_prob(action, mean, sigma),
             window=after.window.reshape(after.window.shape[0], -1),
             tracking=jnp.asarray(sum(weight * terms[name] for name, weight in TRACKING_WEIGHTS.items())),
+            power=power(env.character, after, action),
             follows=world.follows,
             poses=world.poses,
             free=world.free,
@@ -98,6 +102,13 @@ def privileged(world: Worlds) -> jax.Array:
     return jnp.concatenate([world.latent, led[:, None], (10.0 * jnp.abs(led) * world.error)[:, None]], axis=-1)
 
 
+def power(character: Character, after: HumanoidState, action: jax.Array) -> jax.Array:
+    """sum |torque x velocity| over the joints `[...]` [kW], the drives' torques within their limits."""
+    error = character.pd_target(action) - after.physics.qpos[..., 7:]
+    torque = jnp.clip(jnp.asarray(character.kp) * error, -character.torque_limit, character.torque_limit)
+    return jnp.sum(jnp.abs(torque * after.physics.qvel[..., 6:]), axis=-1) / 1000.0
+
+
 def rollout_metrics(steps: Step, terms: dict[str, jax.Array], devices: Devices) -> Metrics:
     """Over the worlds of all devices; `terms`: the weighted parts of the reward, `[T, W]` each."""
 
@@ -107,6 +118,7 @@ def rollout_metrics(steps: Step, terms: dict[str, jax.Array], devices: Devices) 
 
     ended, falls = steps.terminated | steps.truncated, steps.terminated
     return {f"reward_{name}": devices.mean(jnp.mean(value)) for name, value in terms.items()} | {
+        "power_kw": devices.mean(jnp.mean(steps.power)),
         "tracking_quality": share(steps.tracking, steps.follows),
         "pose_quality": share(steps.tracking, steps.poses),
         "seconds_to_fail_following": 1.0 / (30.0 * jnp.maximum(share(falls, steps.follows), 1e-4)),

@@ -11,7 +11,8 @@ from anyskill_brax.types import UserError
 T = TypeVar("T")
 
 OBJECTIVES = ("ase", "conditional")
-REWARD_TERMS = ("style", "discovery", "tracking")
+REWARD_TERMS = ("style", "discovery", "tracking", "energy")
+SHAPES = ("constant", "linear", "cosine")
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class LearnerSettings:
     discount: float
     gae_lambda: float
     ratio_epsilon: float
-    sigma: float  # fixed action noise
+    sigma: float  # fixed action noise, times `sigma_schedule`
     epochs: int
     minibatch: int
     actor_lr: float
@@ -69,7 +70,8 @@ class LearnerSettings:
     encoder_lr: float
     bounds: float
     diversity: float
-    grad_penalty: float
+    grad_penalty: float  # on demonstrations
+    grad_penalty_simulated: float  # on simulated windows as well
     disc_negatives: float  # conditional: share of real motions under another motion's latent among what D rejects
     logit_regularization: float
     disc_weight_decay: float
@@ -80,6 +82,28 @@ class LearnerSettings:
     uniformity: float  # weight of the encoder's alignment + uniformity on reference windows
     neighbour_frames: int  # windows of a clip whose ends lie this close are to have like latents
     max_grad_norm: float
+
+
+@dataclass(frozen=True)
+class ScheduleSettings:
+    """A factor over samples, see `schedules.factor`."""
+
+    shape: str  # one of SHAPES
+    over: tuple[float, float]  # million samples at which it begins and ends to change
+    last: float  # the factor in the end; it begins at 1
+
+
+@dataclass(frozen=True)
+class SamplingSettings:
+    """Clips that are covered badly are drawn more often, see `clips`."""
+
+    share: float  # of the draws that coverage decides on; 0: the clips' own weights alone
+    until: float  # million samples; then the clips' own weights again
+    floor: float  # of the factor on a clip's own weight
+    ceiling: float
+    prior: float  # windows, or failures, on which a clip's factor is still half a guess
+    decay: float  # of all counts, per update
+    windows: int  # per update, that vote for the clip nearest to them
 
 
 @dataclass(frozen=True)
@@ -110,6 +134,9 @@ class LowLevelSettings:
     networks: NetworkSettings
     reward: RewardSettings
     learner: LearnerSettings
+    lr_schedule: ScheduleSettings  # of all four learning rates
+    sigma_schedule: ScheduleSettings
+    sampling: SamplingSettings
     warm_start: WarmStartSettings
     seed: int
 
@@ -121,6 +148,9 @@ class LowLevelSettings:
             networks=_read(NetworkSettings, config["networks"]),
             reward=_read(RewardSettings, config["reward"]),
             learner=_read(LearnerSettings, config["learner"]),
+            lr_schedule=_read(ScheduleSettings, config["lr_schedule"]),
+            sigma_schedule=_read(ScheduleSettings, config["sigma_schedule"]),
+            sampling=_read(SamplingSettings, config["sampling"]),
             warm_start=_read(WarmStartSettings, config["warm_start"]),
             seed=int(config["seed"]),
         )
@@ -138,6 +168,11 @@ class LowLevelSettings:
             raise UserError(f"objective is {self.objective!r}; choose one of {', '.join(OBJECTIVES)}")
         if sorted(weights) != sorted(REWARD_TERMS):
             raise UserError(f"reward.weights wants {', '.join(REWARD_TERMS)}; it has {', '.join(sorted(weights))}")
+        for name, schedule in (("lr_schedule", self.lr_schedule), ("sigma_schedule", self.sigma_schedule)):
+            if schedule.shape not in SHAPES:
+                raise UserError(f"{name}.shape is {schedule.shape!r}; choose one of {', '.join(SHAPES)}")
+        if not (0.0 <= self.sampling.share <= 1.0 and 0.0 < self.sampling.floor <= 1.0 <= self.sampling.ceiling):
+            raise UserError("sampling wants a share in [0, 1], a floor in (0, 1] and a ceiling of at least 1")
         if not self.conditional and nets.encoder_frames != nets.num_frames:
             raise UserError(
                 f"objective 'ase' shows one window to discriminator and encoder: networks.encoder_frames "
@@ -158,6 +193,7 @@ class LowLevelSettings:
 
 
 def _read(kind: type[T], section: Mapping[str, Any]) -> T:
+    """`kind` from a section of a config; `UserError` names what the section lacks."""
     names = [f.name for f in fields(kind)]  # type: ignore[arg-type]
     missing = [name for name in names if name not in section]
     if missing:

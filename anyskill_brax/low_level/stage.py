@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from anyskill_brax.envs.humanoid_env import HumanoidEnv
+from anyskill_brax.low_level import clips, schedules
 from anyskill_brax.low_level.devices import Devices
 from anyskill_brax.low_level.reference import Reference
 from anyskill_brax.low_level.settings import LowLevelSettings
@@ -44,6 +45,22 @@ class Stage:
     def millions(self, state: TrainState) -> jax.Array:
         """Samples so far, in millions: the clock of every schedule."""
         return state.updates * (self.samples_per_update / 1e6)
+
+    def sigma(self, state: TrainState) -> jax.Array:
+        """Action noise of this update."""
+        return self.settings.learner.sigma * schedules.factor(self.settings.sigma_schedule, self.millions(state))
+
+    def lr_factor(self, state: TrainState) -> jax.Array:
+        """On every learning rate, in this update."""
+        return schedules.factor(self.settings.lr_schedule, self.millions(state))
+
+    def drawn(self, state: TrainState) -> Reference:
+        """The motions with the weights by which clips are drawn in this update."""
+        sampling, base = self.settings.sampling, self.reference.weight
+        if not sampling.share:
+            return self.reference
+        active = (self.millions(state) < sampling.until).astype(base.dtype)
+        return self.reference.replace(weight=clips.drawn_weights(state.clips, base, sampling, active))
 
     def latents_of(self, encoder: Params, state: TrainState, source: jax.Array) -> jax.Array:
         """z = E(the motion window that ends at row `source [...]`), `[..., L]` unit, under parameters `encoder`."""

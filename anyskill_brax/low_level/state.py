@@ -9,6 +9,7 @@ from flax import struct
 
 from anyskill_brax.envs import observations
 from anyskill_brax.envs.humanoid_env import HumanoidEnv, HumanoidState
+from anyskill_brax.low_level.clips import ClipStats
 from anyskill_brax.low_level.reference import Reference
 from anyskill_brax.low_level.settings import LowLevelSettings, NetworkSettings
 from anyskill_brax.low_level.worlds import Worlds
@@ -48,6 +49,7 @@ class TrainState:
     encoder_normalizer: Normalizer  # [E * 125]; under "ase" the discriminator's
     replay: Replay
     worlds: Worlds
+    clips: ClipStats
     fall_states: HumanoidState
     key: PRNGKey
     updates: jax.Array  # [] int32

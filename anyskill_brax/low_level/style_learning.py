@@ -34,7 +34,7 @@ class Judged:
 
 def learn_style(stage: Stage, state: TrainState, steps: Step, key: PRNGKey) -> tuple[TrainState, Metrics]:
     """Discriminator on demonstrations against fresh and replayed windows; encoder on windows of free latents."""
-    learner = stage.settings.learner
+    learner, lr_factor = stage.settings.learner, stage.lr_factor(state)
     fresh = Judged(windows=steps.window, source=steps.source, latent=steps.latent, teaches=steps.free & ~steps.broken)
     fresh = jax.tree.map(lambda x: x.reshape(stage.batch_size, *x.shape[2:]), fresh)
 
@@ -45,10 +45,10 @@ def learn_style(stage: Stage, state: TrainState, steps: Step, key: PRNGKey) -> t
         drawn = jax.tree.map(lambda x: x[rows], fresh)
         evidence = gather_evidence(stage, state, drawn, key_evidence)
         grads, metrics = disc_gradient(stage, params.disc, evidence)
-        params_after, opt = descend(stage, "disc", grads, params, opt)
+        params_after, opt = descend(stage, "disc", grads, params, opt, lr_factor)
         if not stage.settings.conditional:
             grads, encoder_metrics = encoder_gradient(stage, state, params.encoder, drawn, key_spread)
-            params_after, opt = descend(stage, "encoder", grads, params_after, opt)
+            params_after, opt = descend(stage, "encoder", grads, params_after, opt, lr_factor)
             metrics = metrics | encoder_metrics
         return (params_after, opt), metrics
 
@@ -75,7 +75,7 @@ def gather_evidence(stage: Stage, state: TrainState, drawn: Judged, key: PRNGKey
     old = jax.random.randint(key_old, (half,), 0, jnp.clip(replay.count, 1, replay.source.size))
     past = jnp.where(replay.count > 0, replay.windows[old], drawn.windows)
     past_source = jnp.where(replay.count > 0, replay.source[old], drawn.source)
-    demo, demo_source = sample_demos(stage, key_row, key_cut, 2 * half)
+    demo, demo_source = sample_demos(stage, state, key_row, key_cut, 2 * half)
 
     def condition(source: jax.Array) -> jax.Array:
         if not stage.settings.conditional:
@@ -90,9 +90,11 @@ def gather_evidence(stage: Stage, state: TrainState, drawn: Judged, key: PRNGKey
     )
 
 
-def sample_demos(stage: Stage, key_row: PRNGKey, key_cut: PRNGKey, count: int) -> tuple[jax.Array, jax.Array]:
+def sample_demos(
+    stage: Stage, state: TrainState, key_row: PRNGKey, key_cut: PRNGKey, count: int
+) -> tuple[jax.Array, jax.Array]:
     """Windows of motions `[count, N * 125]` and the last rows of the encoder windows they are cut out of, `[count]`."""
-    reference, nets = stage.reference, stage.settings.networks
+    reference, nets = stage.drawn(state), stage.settings.networks
     spare = nets.encoder_frames - nets.num_frames
     source = reference.ahead(reference.sample(key_row, (count,)), nets.encoder_frames - 1)
     end = source - jax.random.randint(key_cut, (count,), 0, spare + 1)
@@ -113,6 +115,7 @@ def disc_gradient(stage: Stage, params: Params, evidence: Evidence) -> tuple[Par
             learner.grad_penalty,
             learner.logit_regularization,
             learner.disc_negatives if stage.settings.conditional else 0.0,
+            learner.grad_penalty_simulated,
         )
 
     return stage.devices.mean(jax.grad(loss, has_aux=True)(params))

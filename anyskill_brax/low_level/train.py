@@ -6,12 +6,12 @@ import jax
 import jax.numpy as jnp
 
 from anyskill_brax.envs.humanoid_env import HumanoidEnv
-from anyskill_brax.low_level import worlds
+from anyskill_brax.low_level import clips, worlds
 from anyskill_brax.low_level.devices import ALONE, Devices
 from anyskill_brax.low_level.objectives import reward_terms
 from anyskill_brax.low_level.policy_learning import learn_policy
 from anyskill_brax.low_level.reference import Reference
-from anyskill_brax.low_level.rollout import rollout, rollout_metrics
+from anyskill_brax.low_level.rollout import Step, rollout, rollout_metrics
 from anyskill_brax.low_level.settings import LowLevelSettings
 from anyskill_brax.low_level.stage import Stage
 from anyskill_brax.low_level.state import (
@@ -42,16 +42,41 @@ def make_train(
     stage = Stage.create(settings, env, reference, devices)
 
     def update(state: TrainState) -> tuple[TrainState, Metrics]:
-        key, key_rollout, key_policy, key_style = jax.random.split(state.key, 4)
+        key, key_rollout, key_policy, key_style, key_clips = jax.random.split(state.key, 5)
         after, steps = rollout(stage, state, devices.own(key_rollout))
         terms = reward_terms(stage, state, steps)
         state = state.replace(worlds=after, key=key)
         state, policy_metrics = learn_policy(stage, state, steps, jnp.asarray(sum(terms.values())), key_policy)
         state, style_metrics = learn_style(stage, state, steps, key_style)
-        state = state.replace(updates=state.updates + 1)
-        return state, policy_metrics | style_metrics | rollout_metrics(steps, terms, devices)
+        state, clip_metrics = watch_clips(stage, state, steps, key_clips)
+        metrics = rollout_metrics(steps, terms, devices) | policy_metrics | style_metrics | clip_metrics
+        metrics |= {"sigma": stage.sigma(state), "lr_factor": stage.lr_factor(state)}
+        return state.replace(updates=state.updates + 1), metrics
 
     return lambda key, params=None: first_state(stage, key, params), update
+
+
+def watch_clips(stage: Stage, state: TrainState, steps: Step, key: PRNGKey) -> tuple[TrainState, Metrics]:
+    """Which clips the rollout looked like, and under which its worlds failed."""
+    sampling, reference, devices = stage.settings.sampling, stage.reference, stage.devices
+    flat = jax.tree.map(lambda x: x.reshape(stage.batch_size, *x.shape[2:]), steps)
+    rows = jax.random.randint(devices.own(key), (sampling.windows // devices.count,), 0, stage.batch_size)
+    landmarks = clips.landmarks(stage.reference)
+    bank = state.disc_normalizer(
+        reference.window(landmarks, stage.settings.networks.num_frames).reshape(landmarks.size, -1)
+    )
+    voted = clips.nearest_clip(reference, landmarks, bank, state.disc_normalizer(flat.window[rows]))
+    performed, of_motion = reference.clip[flat.source], ~flat.free & ~flat.poses
+    stats = clips.count(
+        state.clips,
+        sampling.decay,
+        votes=(voted, ~flat.follows[rows] & ~flat.broken[rows]),
+        steps=(performed, of_motion),
+        failures=(performed, of_motion & flat.terminated),
+        devices=devices,
+    )
+    metrics = clips.coverage_metrics(stats, stage.drawn(state).weight, reference.weight)
+    return state.replace(clips=stats), metrics
 
 
 def first_state(stage: Stage, key: PRNGKey, params: Networks | None = None) -> TrainState:
@@ -77,6 +102,7 @@ def first_state(stage: Stage, key: PRNGKey, params: Networks | None = None) -> T
             devices.own(key_start), env, reference, fall_states, start,
             jnp.asarray(settings.reward.follow_share[0]), nets.latent_dim, stage.num_worlds,
         ),
+        clips=clips.ClipStats.create(reference.weight.size),
         fall_states=fall_states,
         key=key_run,
         updates=jnp.zeros((), jnp.int32),

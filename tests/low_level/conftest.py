@@ -11,7 +11,7 @@ from quick_runs import Quick, preset
 from anyskill_brax.motion.io import motion_from_qpos, save_motion
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def motions(character, tmp_path_factory) -> Path:
     """Two clips: standing while one arm goes up, and the other."""
     folder = tmp_path_factory.mktemp("motions")
@@ -23,7 +23,7 @@ def motions(character, tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def quick_config(motions) -> Callable[..., Any]:
     """`quick_config(variant, overrides)`: a smoke test's config on the two clips; keys like "start.fall_share"."""
 
@@ -36,11 +36,11 @@ def quick_config(motions) -> Callable[..., Any]:
     return make
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def quick_ase(quick_config) -> Quick:
     return Quick(quick_config("quicktest"))
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def quick_conditional(quick_config) -> Quick:
     return Quick(quick_config("quicktest_conditional"))

@@ -73,7 +73,7 @@ def test_under_ase_the_policy_loss_leaves_the_encoder_alone(quick_ase):
 def test_demonstrations_are_cut_out_of_the_window_that_their_latent_is_of(quick_conditional):
     stage = quick_conditional.stage
     nets = quick_conditional.settings.networks
-    windows, source = sample_demos(stage, jax.random.PRNGKey(0), jax.random.PRNGKey(1), 300)
+    windows, source = sample_demos(stage, quick_conditional.state, jax.random.PRNGKey(0), jax.random.PRNGKey(1), 300)
     windows = np.asarray(windows).reshape(300, nets.num_frames, -1)
     outer = np.asarray(stage.reference.window(source, nets.encoder_frames))
     places = [

@@ -29,6 +29,21 @@ def test_discriminator_loss_of_a_linear_logit():
     assert float(metrics["disc_accuracy_simulated"]) == 0.0
 
 
+def test_gradient_penalties_of_both_sides_are_the_slopes_there():
+    """D(x) = a x^2 / 2 has slope a x: 2 at the demonstration x = 1, -6 at the simulated x = -3."""
+
+    def logit(params, x, known):
+        return 0.5 * params["params"]["logit"]["kernel"][0, 0] * x[:, 0] ** 2
+
+    params = {"params": {"logit": {"kernel": jnp.array([[2.0]])}}}
+    demo, simulated = (jnp.array([[1.0]]), jnp.zeros((1, 0))), (jnp.array([[-3.0]]), jnp.zeros((1, 0)))
+    bare, _ = losses.discriminator_loss(logit, params, demo, simulated, 0.0, 0.0)
+    loss, metrics = losses.discriminator_loss(logit, params, demo, simulated, 5.0, 0.0, grad_penalty_simulated=0.5)
+    assert float(loss - bare) == pytest.approx(5.0 * 4.0 + 0.5 * 36.0, rel=1e-5)
+    assert float(metrics["disc_grad_penalty"]) == pytest.approx(4.0)
+    assert float(metrics["disc_grad_penalty_simulated"]) == pytest.approx(36.0)
+
+
 @pytest.mark.parametrize(("logit", "reward"), [(0.0, 2 * np.log(2.0)), (-50.0, 0.0), (50.0, -2 * np.log(1e-4))])
 def test_style_reward_at_known_logits(logit, reward):
     assert float(style_reward_from_logit(jnp.asarray(logit))) == pytest.approx(reward, abs=1e-5)
