@@ -1,4 +1,4 @@
-"""The skill zoo: trained skills as immutable, hashed, pickle-free files.
+"""The skill zoo: trained skills as immutable, hashed files without code in them.
 
 import skill_zoo
 

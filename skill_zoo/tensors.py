@@ -1,4 +1,4 @@
-"""safetensors, the part of it that weights need: finite float32 arrays under names, byte-deterministic, no pickle.
+"""safetensors, the part of it that weights need: finite float32 arrays under names, byte-deterministic, no code.
 
 The format is eight bytes of header length, a JSON header, the raw arrays. Written here rather than by the `safetensors`
 package because its metadata comes out in hash order, and equal objects must have equal bytes; the tests hold both

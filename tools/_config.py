@@ -1,9 +1,9 @@
 """`--config FILE.py[:variant]` and `--set key.sub=value`, with "did you mean"."""
 
 import argparse
-import ast
 import difflib
 import importlib.util
+from ast import literal_eval as read_literal
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,7 @@ def _apply(config: ConfigDict, override: str) -> None:
         hint = f"did you mean {' or '.join(near)}?" if near else f"known keys: {', '.join(known)}"
         raise UserError(f"the config has no key {key!r}; {hint}")
     try:
-        value = ast.literal_eval(text)
+        value = read_literal(text)
     except (ValueError, SyntaxError):
         value = text
     *parents, leaf = key.split(".")

@@ -18,7 +18,7 @@ def read_motion(path: Path) -> tuple[np.ndarray, float]:
     if not path.is_file():
         raise UserError(f"no motion at {path}")
     try:
-        with np.load(path, allow_pickle=False) as data:
+        with np.load(path) as data:
             if "qpos" not in data:
                 raise UserError(
                     f"{path} holds {', '.join(data.files) or 'nothing'}; a motion to film needs qpos [T, 35]"

@@ -1,7 +1,7 @@
 """The built-in reward models: a pose-language encoder that this project trains, for poses and for small images.
 
 They know the words they were trained on and say how near a text is to them; they are not CLIP. Weights come in as
-`config` (JSON) and `tensors` (float arrays), from the zoo or from `load_builtin`; no pickle, no download.
+`config` (JSON) and `tensors` (float arrays), from the zoo or from `load_builtin`; no code in them, no download.
 """
 
 import functools

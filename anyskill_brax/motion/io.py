@@ -178,12 +178,12 @@ def load_motion(path: str | Path) -> Motion:
     """Read and validate one clip. Labels are optional; the name defaults to the file's stem."""
     path = Path(path)
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with np.load(path) as archive:
             data = {key: archive[key] for key in archive.files}
     except FileNotFoundError:
         raise MotionFormatError(f"{path}: no such motion file") from None
     except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise MotionFormatError(f"{path}: not a motion .npz that loads without pickle ({error})") from None
+        raise MotionFormatError(f"{path}: not a motion .npz of plain arrays ({error})") from None
     version = str(data.get("format", FORMAT))
     if version != FORMAT:
         raise MotionFormatError(f"{path}: format {version!r}; this version reads {FORMAT!r}")

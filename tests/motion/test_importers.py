@@ -1,5 +1,6 @@
 """Every trap of the source formats, on hand-made files."""
 
+import io
 import json
 import pickle
 import subprocess
@@ -308,6 +309,45 @@ def test_poselib_pickles_run_nothing(tmp_path, monkeypatch):
         read_source(save_pickle(tmp_path / "evil.npy", nested))
     assert not (tmp_path / "owned").exists()
     assert pickle.loads(pickle.dumps(Evil())) is None and (tmp_path / "owned").exists()  # it would have run
+
+
+def nested(kind: str) -> bytes:
+    """An object array of one value, of which each depth holds the last one twice, used where it could be walked."""
+    value = b")q\x00" + 60 * b"h\x00\x86q\x00"
+    return {
+        "a key": b"}" + value + b"Ns",
+        "a call": value + b")R",
+        "a name": value + value + b"\x93",
+        "a type": b"cnumpy\ndtype\n" + value + b"\x85R",
+        "the frames": b"}X\x08\x00\x00\x00rotation}X\x03\x00\x00\x00arr" + value + b"ss",
+    }[kind]
+
+
+@pytest.mark.parametrize("kind", ["a key", "a call", "a name", "a type", "the frames"])
+def test_poselib_values_that_unfold_for_ever_are_refused_at_once(tmp_path, kind):
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "|O", "fortran_order": False, "shape": ()})
+    array = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85C\x01b\x87R"
+    state = b"(K\x01)cnumpy\ndtype\nX\x01\x00\x00\x00O\x85R\x89]" + nested(kind) + b"atb."
+    (tmp_path / "nest.npy").write_bytes(header.getvalue() + b"\x80\x03" + array + state)
+    with pytest.raises(UserError, match=r"nest\.npy"):
+        read_source(tmp_path / "nest.npy")
+
+
+def test_poselib_files_of_the_versions_that_numpy_writes_are_read(tmp_path, character):
+    local = np.tile([0, 0, 0, 1.0], (3, 15, 1))
+    local[1, 0] = 0, 0, 1, 0
+    data = poselib_dict(character, local, 30)
+    for version in (2, 3, 4):
+        header = io.BytesIO()
+        np.lib.format.write_array_header_1_0(header, {"descr": "|O", "fortran_order": False, "shape": ()})
+        body = pickle.dumps(np.array(data, dtype=object), protocol=version)
+        (tmp_path / "a.npy").write_bytes(header.getvalue() + body)
+        if version == 2:  # bytes are spelt as a call then; numpy writes 3 and 4
+            with pytest.raises(UserError, match="it asks for _codecs"):
+                read_source(tmp_path / "a.npy")
+        else:
+            assert len(read_source(tmp_path / "a.npy").root_pos) == 3
 
 
 def test_poselib_order_of_quaternions_duplicates_and_kinds_of_fps(tmp_path, character):

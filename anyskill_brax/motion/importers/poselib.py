@@ -1,116 +1,37 @@
-"""poselib `SkeletonMotion` .npy: the AMP/ASE humanoid's own skeleton, local quaternions xyzw, z up, x forward.
+"""poselib `SkeletonMotion` .npy: the AMP/ASE humanoid's own skeleton, local quaternions xyzw, z up, x forward."""
 
-The file is a pickle. Unpickling runs whatever a file asks for, so here a pickle may ask for numpy arrays alone, and
-gets plain stand-ins for them: no numpy constructor ever sees the file's arguments.
-"""
-
-import io
-import pickle
-import pickletools
-import re
-from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from anyskill_brax.character.humanoid import load_character
+from anyskill_brax.motion.importers.object_array import Array, read_object
 from anyskill_brax.motion.skeleton import SourceMotion
 from anyskill_brax.types import UserError
 
 
-class _DType:
-    """Stands in for `numpy.dtype(code, align, copy)`."""
-
-    def __init__(self, code: str, *_: Any):
-        self.code, self.order = code, "|"
-
-    def __setstate__(self, state: tuple) -> None:
-        self.order = state[1]
-
-
-class _Array:
-    """Stands in for an `ndarray` whose state is (version, shape, dtype, is_fortran, raw bytes or list)."""
-
-    def __setstate__(self, state: tuple) -> None:
-        self.shape, self.dtype, self.fortran, self.raw = state[1:]
-
-    def to_numpy(self) -> Any:
-        if not isinstance(self.dtype, _DType) or not re.fullmatch(r"(O8?|[fiu][248]|[iu]1|b1)", self.dtype.code):
-            raise ValueError(f"an array of {getattr(self.dtype, 'code', self.dtype)!r} instead of numbers")
-        if self.dtype.code.startswith("O"):
-            if not isinstance(self.raw, list) or len(self.raw) != 1:
-                raise ValueError("an object array of other than one object")
-            return _plain(self.raw[0])
-        kind = np.dtype(("<" if self.dtype.order in "|=" else self.dtype.order) + self.dtype.code)
-        return np.frombuffer(self.raw, kind).reshape(self.shape, order="F" if self.fortran else "C")
-
-
-class _ArrayUnpickler(pickle.Unpickler):
-    """Knows numpy arrays and nothing else."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if module in ("numpy.core.multiarray", "numpy._core.multiarray") and name == "_reconstruct":
-            return lambda *_: _Array()
-        if module == "numpy" and name in ("ndarray", "dtype"):
-            return {"ndarray": _Array, "dtype": _DType}[name]
-        if (module, name) == ("collections", "OrderedDict"):
-            return OrderedDict
-        raise pickle.UnpicklingError(f"it asks for {module}.{name}; numpy arrays alone are allowed")
-
-
-def _plain(value: Any) -> Any:
-    """The same nest of dicts and lists with numpy arrays in place of the stand-ins."""
-    if isinstance(value, _Array):
-        return value.to_numpy()
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return value
-
-
-def _check_sizes(data: bytes) -> None:
-    """`ValueError` for a pickle that asks for memory by a number alone; arrays need none of those operations."""
-    for operation, argument, _ in pickletools.genops(data):
-        place = argument if operation.name in ("PUT", "BINPUT", "LONG_BINPUT") else 0
-        if operation.name in ("BYTEARRAY8", "NEXT_BUFFER", "READONLY_BUFFER") or int(place or 0) > len(data):
-            raise ValueError(f"its operation {operation.name} is not one that arrays are made with")
-
-
-def load_array_pickle(path: Path) -> Any:
-    """The contents of an object `.npy`, by the allow-list unpickler."""
-    try:
-        with path.open("rb") as file:
-            if np.lib.format.read_magic(file) != (1, 0):
-                raise ValueError("not version 1.0")
-            np.lib.format.read_array_header_1_0(file)
-            data = file.read()
-            _check_sizes(data)
-            return _plain(_ArrayUnpickler(io.BytesIO(data)).load())
-    except Exception as error:  # a damaged pickle can fail in any way; the file is at fault, not the code
-        raise UserError(f"{path}: not a poselib .npy that can be read safely: {error}") from None
-
-
 def read_poselib(path: Path, fps: float | None = None) -> SourceMotion:
     """Frames stored twice at twice the true rate (all but one of IsaacGymEnvs' AMP files) are kept once."""
-    data = load_array_pickle(path)
+    data = read_object(path)
     try:
-        local = np.asarray(data["rotation"]["arr"], np.float64)
-        root = np.asarray(data["root_translation"]["arr"], np.float64)
-        joints = tuple(str(name) for name in data["skeleton_tree"]["node_names"])
-        offsets = np.array(data["skeleton_tree"]["local_translation"]["arr"], np.float64)
-        rate = float(np.asarray(data["fps"]))
-        is_local = bool(data["is_local"])
-    except (KeyError, TypeError, ValueError) as error:
+        tree = data["skeleton_tree"]
+        local, root = _numbers(data["rotation"]["arr"]), _numbers(data["root_translation"]["arr"])
+        joints, offsets = _texts(tree["node_names"]), _numbers(tree["local_translation"]["arr"])
+        rate, is_local = float(_numbers(data["fps"])), data["is_local"] is True
+    except (LookupError, TypeError, ValueError, ArithmeticError) as error:
         raise UserError(
             f"{path}: expected a SkeletonMotion of rotation, root_translation, skeleton_tree, is_local, fps; {error!r}"
         ) from None
     character = load_character()
-    if joints != character.body_names or np.abs(offsets[1:] - character.offsets[1:]).max() > 1e-3:
+    same = joints == character.body_names and offsets.shape == character.offsets.shape
+    if not same or np.abs(offsets[1:] - character.offsets[1:]).max() > 1e-3:
         raise UserError(
             f"{path}: a poselib file must be on the humanoid's own skeleton ({', '.join(character.body_names)}, its "
             f"lengths); found {', '.join(joints)}. Retarget it with poselib first, or import the original BVH or AMC"
         )
-    if not is_local or local.shape != (len(root), len(joints), 4) or len(root) < 2 or root.shape[1] != 3:
+    frames = local.shape[0] if local.ndim == 3 else 0
+    if not is_local or local.shape != (frames, len(joints), 4) or root.shape != (frames, 3) or frames < 2:
         raise UserError(
             f"{path}: expected local rotations [F, {len(joints)}, 4] and root translations [F, 3], found "
             f"{'local' if is_local else 'global'} {local.shape} and {root.shape}"
@@ -123,3 +44,16 @@ def read_poselib(path: Path, fps: float | None = None) -> SourceMotion:
     parents, offsets[0] = character.parents, 0.0
     quats = np.roll(local / norm, 1, axis=-1)  # xyzw -> wxyz
     return SourceMotion(path.stem, fps or rate, joints, parents, offsets, root, quats, same_skeleton=True)
+
+
+def _numbers(value: Any) -> np.ndarray:
+    """An array of the file, or one number. `TypeError` for a list: it may hold itself."""
+    if not isinstance(value, Array | int | float):
+        raise TypeError(f"numbers are an array, not a {type(value).__name__}")
+    return np.array(value.numbers() if isinstance(value, Array) else value, np.float64)
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        raise TypeError("names are a list of texts")
+    return tuple(value)
