@@ -104,6 +104,7 @@ def targets(scratch: Path) -> Iterator[tuple[str, float, list[bytes], Callable[[
     from skill_zoo.aliases import read_alias, set_alias
     from skill_zoo.archive import import_archive
     from skill_zoo.codecs import decode
+    from skill_zoo.curves import read_curves, write_curves
     from skill_zoo.lock import lock, read_lock
     from skill_zoo.manifest import WEIGHTS, Manifest
     from skill_zoo.search import entry_at, find
@@ -116,9 +117,12 @@ def targets(scratch: Path) -> Iterator[tuple[str, float, list[bytes], Callable[[
     manifests, weights = [e.manifest.to_bytes() for e in found], [e.read(WEIGHTS) for e in found]
     yield "manifests", 0.25, manifests, lambda data: Manifest.from_bytes(data, "a fuzz")
     yield "manifests, signed anew", 0.2, manifests, lambda data: Manifest.from_bytes(signed_anew(data), "a fuzz")
-    yield "safetensors", 0.4, weights, lambda data: read_tensors(data, "a fuzz")
+    yield "safetensors", 0.37, weights, lambda data: read_tensors(data, "a fuzz")
     controllers = [e.read(WEIGHTS) for e in found if e.kind == "low_level"]
-    yield "controllers", 0.001, controllers, lambda data: decode(data, "low_level", "a fuzz")
+    yield "controllers", 0.01, controllers, lambda data: decode(data, "low_level", "a fuzz")
+
+    drawn = write_curves([{"update": n, "reward": n / 3} for n in range(9)], "update", {"update": "u", "reward": "r"})
+    yield "curves", 0.02, [drawn], lambda data: read_curves(data, "a fuzz")
 
     zoo = Store(scratch / "zoo")
     import_archive(formats / "v1.tar", zoo.root)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -90,11 +91,35 @@ def test_bad_input_is_one_message_and_exit_code_2(answer_of, zoo, tmp_path, cont
         ("pull", tmp_path / "nowhere"),
         ("diff", "humanoid/low-level", "humanoid/other"),
         ("show",),
+        ("list", "--limit", "-3"),
+        ("list", "--zoo", tmp_path / "mistyped"),
+        ("gallery", tmp_path / "site", "--zoo", tmp_path / "mistyped"),
     ):
         code, out, err = answer_of(*arguments)
         assert code == 2 and out == "" and "Traceback" not in err
         assert "error: " in err
     assert "did you mean humanoid/low-level?" in answer_of("show", "humanoid/low-levle")[2]
+
+
+def test_bash_completes_commands_options_and_ids(answer_of, zoo, tmp_path, controller):
+    if shutil.which("bash") is None:
+        pytest.skip("no bash on this machine")
+    skill_zoo.save(controller, "low-level")
+    script = json.loads(answer_of("completion", "--json")[1])["script"]
+    (tmp_path / "completion").write_text(script)
+
+    def completed(*words: str) -> set[str]:
+        line = f"source completion; COMP_WORDS=({' '.join(words)!s}); COMP_CWORD={len(words) - 1}; _zoo_py"
+        line += '; printf "%s\\n" "${COMPREPLY[@]}"'
+        environment = {**os.environ, "SKILL_ZOO_PATH": str(zoo), "JAX_PLATFORMS": "cpu"}
+        done = subprocess.run(["bash", "-c", line], cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return set(done.stdout.split())
+
+    assert completed("zoo.py", "re") == {"reproduce"}
+    assert completed("zoo.py", "list", "--kind", "s") == {"skill"}
+    assert completed("zoo.py", "export", "--o") == {"--onnx"}
+    assert completed("zoo.py", "show", "humanoid/low") == {"humanoid/low-level-v1"}  # before the packaged one
 
 
 def test_the_first_entry_of_the_listing_loads_in_a_fresh_process_and_nothing_is_compiled(zoo, controller):

@@ -122,6 +122,9 @@ class _Machine:
         else:
             raise ValueError("it gives a state to something else than an array")
 
+    def extend(self, items: list[Any]) -> None:
+        self.stack[-1].extend(items)
+
     def fill(self, items: list[Any]) -> None:
         if not all(isinstance(key, str) for key in items[::2]):  # to hash another could take for ever
             raise ValueError("it has a key that is no text")
@@ -162,7 +165,7 @@ _INSTRUCTIONS: dict[bytes, Callable[[_Machine], None]] = {
     b"\x86": _push(lambda m: tuple(m.last(2))),
     b"\x87": _push(lambda m: tuple(m.last(3))),
     b"a": lambda m: m.stack[-2].append(m.stack.pop()),
-    b"e": lambda m: (items := m.since_mark()) and m.stack[-1].extend(items),
+    b"e": lambda m: m.extend(m.since_mark()),
     b"s": lambda m: m.fill(m.last(2)),
     b"u": lambda m: m.fill(m.since_mark()),
     b"q": _remember(lambda m: m.number("B")),
