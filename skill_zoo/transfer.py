@@ -1,9 +1,9 @@
 """`push` and `pull`: whole entries, with the controllers they stand on, between a zoo and a remote.
 
 A remote is a folder of the zoo's layout, an archive (`.tar`), or a Hugging Face repository of that layout
-(`hf://user/repo`, or `hf://user/repo@revision`), reached through
-`huggingface_hub` when it is named and never otherwise. Everything is read, verified and decoded before the
-first byte is written, and versions keep their numbers: other content under the same id is `IdTaken`.
+(`hf://user/repo`, or `hf://user/repo@revision`), reached through `huggingface_hub` when it is named, never otherwise.
+Everything is read, verified and decoded before the first byte is written, and versions keep their numbers: other
+content under the same id is `IdTaken`.
 """
 
 import shutil
@@ -112,7 +112,8 @@ def _hub_copy(remote: str, ids: Iterable[Id] | None) -> Iterator[Path]:
     def fetch(patterns: list[str]) -> None:
         try:
             snapshot = _hub().snapshot_download(name, revision=revision, allow_patterns=patterns)
-            shutil.copytree(snapshot, folder, dirs_exist_ok=True)  # plain files: the hub's cache is made of links
+            if Path(snapshot).is_dir():  # it does not exist where nothing matches
+                shutil.copytree(snapshot, folder, dirs_exist_ok=True)  # plain files: the hub's cache is made of links
         except (OSError, ValueError, RuntimeError, shutil.Error) as error:
             raise RemoteError(remote, error) from error
 

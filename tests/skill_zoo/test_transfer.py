@@ -1,9 +1,11 @@
-"""push and pull between folders, archives and a Hugging Face repository's local cache; no network anywhere."""
+"""push and pull between folders, archives and a Hugging Face repository on loopback; no network anywhere."""
 
 import os
-import shutil
+import subprocess
+import sys
 from pathlib import Path
 
+import hub_server
 import pytest
 from zoo_objects import make_controller, make_skill, tree
 
@@ -77,81 +79,67 @@ def test_archives_are_remotes_too(origin, tmp_path):
             wrong()
 
 
+CLIENT = """
+import sys, skill_zoo
+move, *ids = sys.argv[1:]
+try:
+    print(*(skill_zoo.push if move == "push" else skill_zoo.pull)("hf://user/zoo", ids or None, ZOO))
+except skill_zoo.SkillZooError as error:
+    print(type(error).__name__, error)
+"""
+
+
 @pytest.fixture
-def hub(origin, tmp_path, monkeypatch) -> Path:
-    """Offline, with the zoo in the cache of `huggingface_hub` as the client lays it out: links to blobs."""
-    from huggingface_hub import constants
+def client(tmp_path):
+    """The real client of Hugging Face, in a process of its own, on a hub of ours: `client(zoo, "push", *ids)`."""
+    pytest.importorskip("huggingface_hub", reason="huggingface_hub is not installed")
+    with hub_server.running() as hub:
+        surroundings = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hf"), "HF_TOKEN": "hf_none"}
+        surroundings |= {"HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "JAX_PLATFORMS": "cpu"}
 
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    repository = tmp_path / "hub" / "models--user--zoo"
-    snapshot = repository / "snapshots" / ("a" * 40)
-    (repository / "refs").mkdir(parents=True)
-    (repository / "refs" / "main").write_text("a" * 40)
-    (repository / "blobs").mkdir()
-    for number, path in enumerate(path for path in sorted(origin.rglob("*")) if path.is_file()):
-        link = snapshot / path.relative_to(origin)
-        link.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, repository / "blobs" / str(number))
-        link.symlink_to(os.path.relpath(repository / "blobs" / str(number), link.parent))
-    return snapshot
+        def run(zoo: Path, *words: str, **more: str) -> str:
+            command = [sys.executable, "-c", CLIENT.replace("ZOO", repr(str(zoo))), *words]
+            done = subprocess.run(command, env={**os.environ, **surroundings, **more}, capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr
+            return done.stdout.strip()
+
+        run.hub = hub
+        yield run
 
 
-def test_a_hugging_face_repository_is_pulled_from_its_cache(hub, origin, tmp_path):
-    other = tmp_path / "other"
-    pulled = skill_zoo.pull("hf://user/zoo", ["humanoid/wave"], other)
-    assert list(map(str, pulled)) == ["humanoid/low-level-v1", "humanoid/wave-v1"]
-    assert skill_zoo.load("humanoid/wave", other).instruction == "wave"
-    assert not any(path.is_symlink() for path in other.rglob("*"))
-    assert len(skill_zoo.pull("hf://user/zoo", zoo=other)) == 3 and tree(other) == tree(origin)
+@pytest.mark.slow
+def test_a_hugging_face_repository_is_pushed_to_and_pulled_from(client, origin, tmp_path):
+    hub, others = client.hub, tmp_path / "others"
+    both = "humanoid/low-level-v1 humanoid/wave-v1"
+    assert client(origin, "push", "humanoid/wave") == both and client(origin, "push", "humanoid/wave") == both
+    assert len(hub.commits) == 1  # the second push had nothing to add
+    client(origin, "push")
+    assert "entries/humanoid/bow/v1/manifest.json" in hub.commits[1]
+    assert "entries/humanoid/low-level/v1/manifest.json" not in hub.commits[1]
+    stored = tree(origin)
+    assert len(hub.files) > 5 and all(stored[path] == data for path, data in hub.files.items())
+
+    skill_zoo.save(make_controller(9), "low-level", zoo=others)
+    assert client(others, "push").startswith("IdTaken") and len(hub.commits) == 2
+    skill_zoo.save(make_controller(9), "other", zoo=others)
+    hub.overtaken = True
+    assert client(others, "push", "humanoid/other").startswith("RemoteError") and len(hub.commits) == 2
+
+    assert client(tmp_path / "new", "pull", "humanoid/wave") == both
+    assert skill_zoo.load("humanoid/wave", tmp_path / "new").instruction == "wave"
+    assert not any(path.is_symlink() for path in (tmp_path / "new").rglob("*"))  # the client's cache is made of links
+    hub.files.clear()
+    assert client(tmp_path / "off", "pull", "humanoid/wave", HF_HUB_OFFLINE="1") == both  # from the client's cache
+    assert client(tmp_path / "off", "push", HF_HUB_OFFLINE="1").startswith("RemoteError hf://user/zoo")
 
 
-def test_without_network_the_reason_is_given(hub, tmp_path):
-    with pytest.raises(skill_zoo.RemoteError, match="hf://user/other"):
-        skill_zoo.pull("hf://user/other", zoo=tmp_path / "other")
-    with pytest.raises(skill_zoo.RemoteError, match="hf://user/zoo"):
-        skill_zoo.push("hf://user/zoo")
+@pytest.mark.slow
+def test_an_empty_repository_holds_nothing(client, tmp_path):
+    assert client(tmp_path / "new", "pull") == ""
+    assert client(tmp_path / "new", "pull", "humanoid/wave").startswith("SkillNotFound")
+
+
+def test_what_is_no_repository_is_refused(origin, tmp_path):
     for wrong in ("hf://zoo", "hf:///x", "hf://a/b/c"):
         with pytest.raises(skill_zoo.SkillZooError, match="expected hf://user/repo"):
             skill_zoo.pull(wrong, zoo=tmp_path / "other")
-
-
-def test_a_push_is_one_commit_on_top_of_what_was_looked_at(origin, tmp_path, monkeypatch):
-    """Against a stand-in for the service (the client's own calls and types), which knows one version already."""
-    import huggingface_hub
-
-    shelf = {
-        f"entries/humanoid/low-level/v1/{n}": (origin / f"entries/humanoid/low-level/v1/{n}").read_bytes()
-        for n in ["manifest.json"]
-    }
-    commits = []
-
-    class Service:
-        def create_repo(self, name, exist_ok):
-            assert (name, exist_ok) == ("user/zoo", True)
-
-        def repo_info(self, name, revision):
-            files = [huggingface_hub.hf_api.RepoSibling(rfilename=path) for path in shelf]
-            return huggingface_hub.hf_api.ModelInfo(id=name, sha="f" * 40, siblings=[vars(f) for f in files])
-
-        def create_commit(self, name, additions, *, commit_message, revision, parent_commit):
-            assert parent_commit == "f" * 40
-            commits.append({a.path_in_repo: a.path_or_fileobj for a in additions})
-
-    def download(name, path, revision):
-        (tmp_path / "downloaded").write_bytes(shelf[path])
-        return str(tmp_path / "downloaded")
-
-    monkeypatch.setattr(huggingface_hub, "HfApi", Service)
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
-    skill_zoo.push("hf://user/zoo", ["humanoid/wave"])
-    (commit,) = commits
-    assert (
-        "entries/humanoid/wave/v1/manifest.json" in commit
-        and "entries/humanoid/low-level/v1/manifest.json" not in commit
-    )
-    stored = tree(origin)
-    assert all(stored[path] == data for path, data in commit.items())
-    shelf["entries/humanoid/low-level/v1/manifest.json"] = b"another"
-    with pytest.raises(skill_zoo.IdTaken):
-        skill_zoo.push("hf://user/zoo", ["humanoid/wave"])
