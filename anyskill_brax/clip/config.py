@@ -1,4 +1,4 @@
-"""What a Hugging Face CLIP folder says of itself: config.json and preprocessor_config.json -> `ClipConfig`.
+"""What a Hugging Face CLIP or SigLIP folder says of itself: config.json and preprocessor_config.json -> `ClipConfig`.
 
 Absent fields take the values that transformers gives them; the format relies on that.
 """
@@ -27,6 +27,17 @@ VISION_DEFAULTS = {
     "image_size": 224,
     "patch_size": 32,
 }
+SIGLIP_TEXT = {
+    **TEXT_DEFAULTS,
+    "hidden_size": 768,
+    "intermediate_size": 3072,
+    "num_attention_heads": 12,
+    "max_position_embeddings": 64,
+    "vocab_size": 32000,
+    "hidden_act": "gelu_pytorch_tanh",
+    "layer_norm_eps": 1e-6,
+}
+SIGLIP_VISION = {**VISION_DEFAULTS, "patch_size": 16, "hidden_act": "gelu_pytorch_tanh", "layer_norm_eps": 1e-6}
 IMAGE_MEAN = (0.48145466, 0.4578275, 0.40821073)
 IMAGE_STD = (0.26862954, 0.26130258, 0.27577711)
 RESAMPLE = {0: "nearest", 1: "lanczos3", 2: "linear", 3: "cubic"}  # PIL's numbers, `jax.image.resize`'s names
@@ -60,18 +71,22 @@ def read_config(folder: Path) -> ClipConfig:
             "open_clip checkpoint must be converted first."
         )
     raw = read_json(file)
-    if raw.get("model_type") != "clip":
+    family = raw.get("model_type")
+    if family not in ("clip", "siglip"):
         raise ClipFolderError(
-            f"{file} describes a {raw.get('model_type', 'model without a model_type')!r}, expected 'clip' with both "
-            "towers. Choose a CLIP checkpoint, such as openai/clip-vit-base-patch32."
+            f"{file} describes a {family or 'model without a model_type'!r}, expected 'clip' or 'siglip' with both "
+            "towers. Choose such a checkpoint, as openai/clip-vit-base-patch32 or google/siglip-base-patch16-224."
         )
-    image = _read_image_processing(folder)
+    siglip = family == "siglip"
+    image = _read_image_processing(folder, ((0.5,) * 3, (0.5,) * 3) if siglip else (IMAGE_MEAN, IMAGE_STD))
     try:
-        text, vision = TEXT_DEFAULTS | _section(raw, "text"), VISION_DEFAULTS | _section(raw, "vision")
+        text = (SIGLIP_TEXT if siglip else TEXT_DEFAULTS) | _section(raw, "text")
+        vision = (SIGLIP_VISION if siglip else VISION_DEFAULTS) | _section(raw, "vision")
         config = ClipConfig(
+            family=family,
             text=_tower(text),
             vision=_tower(vision),
-            dim=_count({"projection_dim": 512} | raw, "projection_dim"),
+            dim=_siglip_dim(text, vision) if siglip else _count({"projection_dim": 512} | raw, "projection_dim"),
             vocab_size=_count(text, "vocab_size"),
             context=_count(text, "max_position_embeddings"),
             eos_token_id=_count(text, "eos_token_id"),
@@ -81,13 +96,23 @@ def read_config(folder: Path) -> ClipConfig:
         )
         if vision.get("num_channels", 3) != 3:
             raise ValueError(f"num_channels {vision['num_channels']} instead of 3")
-        if config.image_size % config.patch_size:
+        if config.image_size % config.patch_size and not siglip:
             raise ValueError(f"image_size {config.image_size} does not divide into patch_size {config.patch_size}")
     except (TypeError, ValueError) as error:
         raise ClipFolderError(
             f"{file} is not of a CLIP that this project reads: {error}. Download it again, or choose another CLIP."
         ) from error
     return config
+
+
+def _siglip_dim(text: dict[str, Any], vision: dict[str, Any]) -> int:
+    """The width of its image tower, into which its texts are projected."""
+    if not vision.get("vision_use_head", True):
+        raise ValueError("its image tower has no pooling head (vision_use_head is false)")
+    dim, projected = _count(vision, "hidden_size"), text.get("projection_size") or text["hidden_size"]
+    if projected != dim:
+        raise ValueError(f"texts are projected to {projected} and images to {dim} numbers")
+    return dim
 
 
 def _count(raw: dict[str, Any], key: str) -> int:
@@ -118,7 +143,7 @@ def _tower(raw: dict[str, Any]) -> TowerConfig:
     return tower
 
 
-def _read_image_processing(folder: Path) -> dict[str, Any]:
+def _read_image_processing(folder: Path, usual: tuple[tuple[float, ...], tuple[float, ...]]) -> dict[str, Any]:
     """How the checkpoint wants its images; transformers 5 writes it inside processor_config.json."""
     file, raw = folder / "preprocessor_config.json", {}
     if file.is_file():
@@ -127,7 +152,7 @@ def _read_image_processing(folder: Path) -> dict[str, Any]:
         file = folder / "processor_config.json"
         raw = read_json(file).get("image_processor")
     try:
-        raw = {"do_normalize": True, "image_mean": IMAGE_MEAN, "image_std": IMAGE_STD, "resample": 3} | dict(raw or {})
+        raw = {"do_normalize": True, "image_mean": usual[0], "image_std": usual[1], "resample": 3} | dict(raw or {})
         mean, std = (raw["image_mean"], raw["image_std"]) if raw["do_normalize"] else ((0.0,) * 3, (1.0,) * 3)
         mean, std = tuple(map(float, mean)), tuple(map(float, std))
         if len(mean) != 3 or len(std) != 3 or min(std) <= 0.0:

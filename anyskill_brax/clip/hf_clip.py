@@ -1,4 +1,4 @@
-"""A Hugging Face CLIP folder as a reward model: the real thing, given as `--clip PATH`."""
+"""A Hugging Face CLIP or SigLIP folder as a reward model: the real thing, given as `--clip PATH`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from flax import struct
 
 from anyskill_brax.character.kinematics import BodyState
 from anyskill_brax.clip.model import ClipConfig, Dtype, TextTower, VisionTower
-from anyskill_brax.clip.text import encode
+from anyskill_brax.clip.text import encode, encode_siglip
 from anyskill_brax.clip.weights import folder_sha256, load_clip_folder
 from anyskill_brax.networks import unit
 from anyskill_brax.types import Params
@@ -57,7 +57,10 @@ class HfClip:
 
     def embed_text(self, texts: Sequence[str]) -> np.ndarray:
         """K texts -> `[K, D]` unit rows."""
-        tokens = encode(self.folder, texts, self.config.context, self.config.eos_token_id)
+        if self.config.family == "siglip":
+            tokens = encode_siglip(self.folder, texts, self.config.context)
+        else:
+            tokens = encode(self.folder, texts, self.config.context, self.config.eos_token_id)
         features = np.zeros((len(texts), self.dim), np.float32)
         for start in range(0, len(texts), TEXTS_PER_BATCH):
             chosen = slice(start, start + TEXTS_PER_BATCH)

@@ -1,4 +1,8 @@
-"""CLIP (Radford et al. 2021, arXiv 2103.00020) in flax: two transformers and a projection each.
+"""CLIP (Radford et al. 2021, arXiv 2103.00020) and SigLIP (Zhai et al. 2023, arXiv 2303.15343) in flax.
+
+Two transformers each. CLIP reads an image out at a class token and a text, causally masked, at its end, and projects
+both. SigLIP has no class token and no mask: a learned probe attends to the patches, a text is read at its last position
+(padding, mostly) and alone is projected.
 
 Dense layers run in `dtype`; norms, softmax, residual stream and projection stay in float32, because the similarities of
 different poses differ by 0.02-0.05 and bfloat16 throughout would cost 1e-3 of that.
@@ -44,6 +48,7 @@ class TowerConfig:
 class ClipConfig:
     """A checkpoint's shapes, and how it wants its images and texts."""
 
+    family: str  # "clip" or "siglip"
     text: TowerConfig
     vision: TowerConfig
     dim: int  # D, of the shared space
@@ -61,8 +66,8 @@ def layer_norm(tower: TowerConfig, name: str) -> nn.LayerNorm:
     return nn.LayerNorm(epsilon=tower.norm_epsilon, use_fast_variance=False, name=name)
 
 
-def project(dim: int) -> nn.Dense:
-    return nn.Dense(dim, use_bias=False, precision="highest", name="projection")
+def project(dim: int, use_bias: bool = False) -> nn.Dense:
+    return nn.Dense(dim, use_bias=use_bias, precision="highest", name="projection")
 
 
 class Block(nn.Module):
@@ -87,23 +92,48 @@ class Block(nn.Module):
         return x + dense(tower.width, name="down")(hidden)
 
 
+class AttentionPool(nn.Module):
+    """SigLIP's head: one learned query over all patches, then a residual MLP."""
+
+    tower: TowerConfig
+    dtype: Dtype
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """`[B, S, width]` -> `[B, width]`."""
+        tower = self.tower
+        dense = functools.partial(nn.Dense, dtype=self.dtype)
+        per_head = tower.heads, tower.width // tower.heads
+        probe = self.param("probe", nn.initializers.normal(0.02), (tower.width,))
+        query = dense(tower.width, name="query")(jnp.broadcast_to(probe, (len(x), 1, tower.width)))
+        key_value = dense(2 * tower.width, name="key_value")(x).reshape(*x.shape[:-1], 2, *per_head)
+        mixed = jax.nn.dot_product_attention(
+            query.reshape(len(x), 1, *per_head), key_value[..., 0, :, :], key_value[..., 1, :, :]
+        )
+        x = dense(tower.width, name="out")(mixed.reshape(len(x), tower.width)).astype(jnp.float32)
+        hidden = ACTIVATIONS[tower.activation](dense(tower.mlp_width, name="up")(layer_norm(tower, "norm")(x)))
+        return x + dense(tower.width, name="down")(hidden)
+
+
 class TextTower(nn.Module):
     config: ClipConfig
     dtype: Dtype = jnp.float32
 
     @nn.compact
     def __call__(self, ids: jax.Array, eos: jax.Array) -> jax.Array:
-        """`ids [B, S]` and the position of each text's end, `eos [B]` -> `[B, D]`, not normalised.
+        """`ids [B, S]` and where each text is read out, `eos [B]` -> `[B, D]`, not normalised.
 
-        Attention is causal, so whatever follows the end token has no influence: any padding will do.
+        CLIP's attention is causal, so whatever follows the end token has no influence: any padding will do. SigLIP's is
+        not: S is the whole context, padded as in training.
         """
         config, tower = self.config, self.config.text
+        siglip = config.family == "siglip"
         x = nn.Embed(config.vocab_size, tower.width, name="tokens")(ids)
         x = x + self.param("positions", nn.initializers.normal(0.01), (config.context, tower.width))[: ids.shape[1]]
         for layer in range(tower.layers):
-            x = Block(tower, True, self.dtype, name=f"layer_{layer}")(x)
+            x = Block(tower, not siglip, self.dtype, name=f"layer_{layer}")(x)
         x = jnp.take_along_axis(x, eos[:, None, None], axis=1)[:, 0]
-        return project(config.dim)(layer_norm(tower, "norm")(x))
+        return project(config.dim, use_bias=siglip)(layer_norm(tower, "norm")(x))
 
 
 class VisionTower(nn.Module):
@@ -114,13 +144,18 @@ class VisionTower(nn.Module):
     def __call__(self, pixels: jax.Array) -> jax.Array:
         """`pixels [B, H, W, 3]`, normalised as the checkpoint asks -> `[B, D]`, not normalised."""
         config, tower = self.config, self.config.vision
+        siglip = config.family == "siglip"
         patch, grid = config.patch_size, config.image_size // config.patch_size
+        pixels = pixels[:, : grid * patch, : grid * patch]  # SigLIP so400m: 384 pixels, patches of 14
         x = pixels.reshape(-1, grid, patch, grid, patch, 3).swapaxes(2, 3).reshape(-1, grid * grid, patch * patch * 3)
-        x = nn.Dense(tower.width, use_bias=False, dtype=self.dtype, name="patches")(x).astype(jnp.float32)
-        summary = self.param("class", nn.initializers.normal(0.02), (tower.width,))
-        x = jnp.concatenate([jnp.broadcast_to(summary, (x.shape[0], 1, tower.width)), x], axis=1)
-        x = x + self.param("positions", nn.initializers.normal(0.02), (1 + grid * grid, tower.width))
-        x = layer_norm(tower, "norm_in")(x)
+        x = nn.Dense(tower.width, use_bias=siglip, dtype=self.dtype, name="patches")(x).astype(jnp.float32)
+        if not siglip:
+            summary = self.param("class", nn.initializers.normal(0.02), (tower.width,))
+            x = jnp.concatenate([jnp.broadcast_to(summary, (x.shape[0], 1, tower.width)), x], axis=1)
+        x = x + self.param("positions", nn.initializers.normal(0.02), (x.shape[1], tower.width))
+        x = x if siglip else layer_norm(tower, "norm_in")(x)
         for layer in range(tower.layers):
             x = Block(tower, False, self.dtype, name=f"layer_{layer}")(x)
+        if siglip:
+            return AttentionPool(tower, self.dtype, name="pool")(layer_norm(tower, "norm")(x))
         return project(config.dim)(layer_norm(tower, "norm")(x[:, 0]))

@@ -1,7 +1,9 @@
-"""Instructions -> token ids, with the tokenizer of a CLIP folder."""
+"""Instructions -> token ids, with the tokenizer of a CLIP or SigLIP folder."""
 
 import functools
+import json
 import logging
+import string
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -64,3 +66,48 @@ def encode(folder: str, texts: Sequence[str], context: int, eos_token_id: int) -
     for row, tokens in zip(ids, rows, strict=True):
         row[: len(tokens)] = tokens
     return Tokens(ids, np.array(eos, np.int32))
+
+
+@functools.cache
+def _load_siglip_tokenizer(folder: str) -> tuple[Any, int, bool]:
+    """`tokenizer.json`, the id that pads, and whether punctuation is dropped. Errors: missing, damaged."""
+    from tokenizers import Tokenizer
+
+    file = Path(folder) / "tokenizer.json"
+    if not file.is_file():
+        raise UserError(
+            f"{folder} has no tokenizer.json, which holds the tokenizer of a SigLIP (spiece.model alone is not read). "
+            "Download it into the folder."
+        )
+    try:
+        tokenizer = Tokenizer.from_file(str(file))
+        tokenizer.no_padding()
+        tokenizer.no_truncation()
+        settings = Path(folder) / "tokenizer_config.json"
+        said = json.loads(settings.read_text(encoding="utf-8")) if settings.is_file() else {}
+        pad = said.get("pad_token") or "</s>"
+        pad = pad["content"] if isinstance(pad, dict) else pad
+    except Exception as error:  # the Rust tokenizer raises bare Exception
+        raise UserError(f"The tokenizer files in {folder} are damaged ({error}). Download them again.") from error
+    if tokenizer.token_to_id(pad) is None:
+        raise UserError(f"The tokenizer in {folder} pads with {pad!r}, which it does not know. Download it again.")
+    # SigLIP 2 has Gemma's tokenizer and was trained with punctuation; the first one without.
+    return tokenizer, tokenizer.token_to_id(pad), said.get("tokenizer_class", "SiglipTokenizer").startswith("Siglip")
+
+
+def encode_siglip(folder: str, texts: Sequence[str], context: int) -> Tokens:
+    """K texts -> tokens padded to the whole context and read out at its last place, as SigLIP was trained.
+
+    Lower case, single spaces. Errors: `UserError` for a text of more than `context` tokens.
+    """
+    tokenizer, pad, drops_punctuation = _load_siglip_tokenizer(folder)
+    ids = np.full((len(texts), context), pad, np.int32)
+    dropped = str.maketrans("", "", string.punctuation if drops_punctuation else "")
+    for row, text in zip(ids, texts, strict=True):
+        found = tokenizer.encode(" ".join(text.lower().translate(dropped).split())).ids
+        if len(found) > context:
+            raise UserError(
+                f"This SigLIP reads {context} tokens and the instruction has {len(found)}; shorten it: {text!r}"
+            )
+        row[: len(found)] = found
+    return Tokens(ids, np.full(len(texts), context - 1, np.int32))

@@ -1,4 +1,4 @@
-"""A Hugging Face CLIP folder -> our configuration and parameters: config.json, safetensors, preprocessor_config.json.
+"""A Hugging Face CLIP or SigLIP folder -> our configuration and parameters: config.json, safetensors, image statistics.
 
 Nothing is guessed: a folder that lacks a file, a tensor or a shape, or that holds a tensor we would ignore, is refused.
 """
@@ -15,7 +15,7 @@ from anyskill_brax.clip.config import ClipFolderError, read_config, read_json
 from anyskill_brax.clip.model import ClipConfig, TowerConfig
 from anyskill_brax.types import Params
 
-NOT_PARAMETERS = ("position_ids", "logit_scale")  # index buffers of old files; the temperature of the training loss
+NOT_PARAMETERS = ("position_ids", "logit_scale", "logit_bias")  # index buffers of old files; the training loss's own
 
 
 def load_clip_folder(path: str | Path) -> tuple[ClipConfig, Params]:
@@ -26,7 +26,8 @@ def load_clip_folder(path: str | Path) -> tuple[ClipConfig, Params]:
     folder = Path(path)
     config = read_config(folder)
     tensors = _Tensors(folder, _weight_files(folder))
-    params = {"text": _text_params(config, tensors), "vision": _vision_params(config, tensors)}
+    vision = _siglip_vision_params if config.family == "siglip" else _vision_params
+    params = {"text": _text_params(config, tensors), "vision": vision(config, tensors)}
     tensors.check()
     return config, params
 
@@ -36,7 +37,7 @@ def folder_sha256(path: str | Path) -> str:
     folder, digest = Path(path), hashlib.sha256()
     names = {file.name for file in _weight_files(folder)}
     names |= {"config.json", "preprocessor_config.json", "processor_config.json"}
-    names |= {"vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json"}
+    names |= {"vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"}
     for name in sorted(names):
         if (folder / name).is_file():
             with (folder / name).open("rb") as file:
@@ -95,13 +96,21 @@ class _Tensors:
     def dense(self, name: str, inputs: int, outputs: int) -> dict[str, np.ndarray]:
         return {"kernel": self.take(f"{name}.weight", outputs, inputs).T, "bias": self.take(f"{name}.bias", outputs)}
 
+    def attention(self, name: str, width: int) -> list[dict[str, np.ndarray]]:
+        """Query, key and value: one packed tensor, as PyTorch's own module keeps it, or three."""
+        if f"{name}.in_proj_weight" not in self.tensors:
+            return [self.dense(f"{name}.{part}_proj", width, width) for part in "qkv"]
+        kernels = np.split(self.take(f"{name}.in_proj_weight", 3 * width, width), 3)
+        biases = np.split(self.take(f"{name}.in_proj_bias", 3 * width), 3)
+        return [{"kernel": kernel.T, "bias": bias} for kernel, bias in zip(kernels, biases, strict=True)]
+
     def norm(self, name: str, width: int) -> dict[str, np.ndarray]:
         return {"scale": self.take(f"{name}.weight", width), "bias": self.take(f"{name}.bias", width)}
 
     def check(self) -> None:
         """Refuse what was missing or misshapen, and what nobody asked for."""
         unused = [name for name in self.tensors if not name.endswith(NOT_PARAMETERS)]
-        faults = self.wrong + [f"{name} is not part of CLIP" for name in sorted(unused)]
+        faults = self.wrong + [f"{name} is not part of the model" for name in sorted(unused)]
         if faults:
             raise ClipFolderError(
                 f"The weights in {self.folder} do not fit its config.json, {len(faults)} tensors: "
@@ -114,16 +123,20 @@ def _layers(tensors: _Tensors, prefix: str, tower: TowerConfig) -> Params:
     params = {}
     for layer in range(tower.layers):
         name, width = f"{prefix}.encoder.layers.{layer}", tower.width
-        parts = [tensors.dense(f"{name}.self_attn.{part}_proj", width, width) for part in "qkv"]
         params[f"layer_{layer}"] = {
             "norm_1": tensors.norm(f"{name}.layer_norm1", width),
-            "qkv": {key: np.concatenate([part[key] for part in parts], axis=-1) for key in ("kernel", "bias")},
+            "qkv": _side_by_side(tensors.attention(f"{name}.self_attn", width)),
             "out": tensors.dense(f"{name}.self_attn.out_proj", width, width),
             "norm_2": tensors.norm(f"{name}.layer_norm2", width),
             "up": tensors.dense(f"{name}.mlp.fc1", width, tower.mlp_width),
             "down": tensors.dense(f"{name}.mlp.fc2", tower.mlp_width, width),
         }
     return params
+
+
+def _side_by_side(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Several layers of the same input as one."""
+    return {key: np.concatenate([part[key] for part in parts], axis=-1) for key in ("kernel", "bias")}
 
 
 def _text_params(config: ClipConfig, tensors: _Tensors) -> Params:
@@ -133,7 +146,32 @@ def _text_params(config: ClipConfig, tensors: _Tensors) -> Params:
         "positions": tensors.take(f"{name}.embeddings.position_embedding.weight", config.context, width),
         **_layers(tensors, name, config.text),
         "norm": tensors.norm(f"{name}.final_layer_norm", width),
-        "projection": {"kernel": tensors.take("text_projection.weight", config.dim, width).T},
+        "projection": tensors.dense(f"{name}.head", width, config.dim)
+        if config.family == "siglip"
+        else {"kernel": tensors.take("text_projection.weight", config.dim, width).T},
+    }
+
+
+def _siglip_vision_params(config: ClipConfig, tensors: _Tensors) -> Params:
+    name, width, patch, tower = "vision_model", config.vision.width, config.patch_size, config.vision
+    kernel = tensors.take(f"{name}.embeddings.patch_embedding.weight", width, 3, patch, patch)
+    bias = tensors.take(f"{name}.embeddings.patch_embedding.bias", width)
+    positions = (config.image_size // patch) ** 2
+    query, *key_value = tensors.attention(f"{name}.head.attention", width)
+    return {
+        "patches": {"kernel": kernel.transpose(2, 3, 1, 0).reshape(-1, width), "bias": bias},
+        "positions": tensors.take(f"{name}.embeddings.position_embedding.weight", positions, width),
+        **_layers(tensors, name, tower),
+        "norm": tensors.norm(f"{name}.post_layernorm", width),
+        "pool": {
+            "probe": tensors.take(f"{name}.head.probe", 1, 1, width).reshape(width),
+            "query": query,
+            "key_value": _side_by_side(key_value),
+            "out": tensors.dense(f"{name}.head.attention.out_proj", width, width),
+            "norm": tensors.norm(f"{name}.head.layernorm", width),
+            "up": tensors.dense(f"{name}.head.mlp.fc1", width, tower.mlp_width),
+            "down": tensors.dense(f"{name}.head.mlp.fc2", tower.mlp_width, width),
+        },
     }
 
 

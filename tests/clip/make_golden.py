@@ -1,4 +1,4 @@
-"""Tiny random CLIP checkpoints, and what transformers on torch makes of them: the reference of these tests.
+"""Tiny random CLIP and SigLIP checkpoints, and what transformers on torch makes of them: the reference of these tests.
 
     python tests/clip/make_golden.py     # rewrites tests/clip/golden; needs torch 2.13 and transformers 5
 
@@ -87,6 +87,61 @@ def write_checkpoint(folder: Path, variant: Variant, seed: int, full_size: bool 
     (folder / "preprocessor_config.json").write_text(json.dumps(processor))
 
 
+SIGLIP_TEXTS = ("raise two arms", "Raise  TWO arms!", "walk backwards, then kick the ball", "踊る")
+SIGLIP_PLAIN = (
+    "raise two arms",
+    "raise two arms",
+    "walk backwards then kick the ball",
+    "踊る",
+)  # as its tokenizer says
+SIGLIP_CONTEXT = 12
+
+
+def write_siglip(folder: Path, seed: int) -> None:
+    """A whole SigLIP folder with random weights and a tokenizer of words."""
+    import torch
+    from safetensors.torch import save_file
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import SiglipConfig, SiglipModel
+
+    folder.mkdir(parents=True, exist_ok=True)
+    known = ["<unk>", "</s>", "raise", "two", "arms", "walk", "backwards", "then", "kick", "the", "ball"]
+    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(known)}, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    tokenizer.save(str(folder / "tokenizer.json"))
+    settings = {"tokenizer_class": "SiglipTokenizer", "pad_token": "</s>", "unk_token": "<unk>", "eos_token": "</s>"}
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    text = {"hidden_size": 16, "intermediate_size": 40, "num_hidden_layers": 2, "num_attention_heads": 4}
+    text |= {"max_position_embeddings": SIGLIP_CONTEXT, "vocab_size": len(known), "layer_norm_eps": 1e-4}
+    text |= {"projection_size": 24, "pad_token_id": 1, "eos_token_id": 1}
+    vision = {"hidden_size": 24, "intermediate_size": 56, "num_hidden_layers": 3, "num_attention_heads": 2}
+    vision |= {"image_size": 32, "patch_size": 8, "layer_norm_eps": 1e-3}
+    torch.manual_seed(seed)
+    model = SiglipModel(SiglipConfig(text_config=text, vision_config=vision))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.2 * torch.randn_like(parameter))
+    model.config.save_pretrained(folder)
+    save_file({name: value.contiguous() for name, value in model.state_dict().items()}, folder / "model.safetensors")
+    processor = {"image_mean": MEAN, "image_std": STD, "do_normalize": True, "resample": 3}
+    (folder / "preprocessor_config.json").write_text(json.dumps(processor))
+
+
+def siglip_reference(folder: Path, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """transformers' own unit features of `images [N, H, W, 3]` uint8 and of `SIGLIP_PLAIN`."""
+    import torch
+    from transformers import PreTrainedTokenizerFast, SiglipModel
+
+    model = SiglipModel.from_pretrained(folder, dtype=torch.float32).eval()
+    pixels = (torch.from_numpy(images) / 255.0 - torch.tensor(MEAN)) / torch.tensor(STD)
+    tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(folder / "tokenizer.json"), pad_token="</s>")
+    ids = tokenizer(list(SIGLIP_PLAIN), padding="max_length", max_length=SIGLIP_CONTEXT, return_tensors="pt").input_ids
+    with torch.no_grad():
+        outputs = model(pixel_values=pixels.permute(0, 3, 1, 2), input_ids=ids)
+    return outputs.image_embeds.numpy(), outputs.text_embeds.numpy()
+
+
 def make_images(size: int, count: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (count, size, size, 3), dtype=np.uint8)
 
@@ -111,3 +166,7 @@ if __name__ == "__main__":
         images = make_images(32, 3, seed)
         image_features, text_features = reference_features(folder, images, TEXTS)
         np.savez_compressed(folder / "expected.npz", images=images, image=image_features, text=text_features)
+    write_siglip(GOLDEN / "siglip", seed=5)
+    images = make_images(32, 3, 5)
+    image_features, text_features = siglip_reference(GOLDEN / "siglip", images)
+    np.savez_compressed(GOLDEN / "siglip" / "expected.npz", images=images, image=image_features, text=text_features)

@@ -1,16 +1,34 @@
 """Our CLIP against transformers on torch: golden files always, live where torch is installed."""
 
+import json
+import shutil
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from clip.make_golden import GOLDEN, MEAN, STD, TEXTS, VARIANTS, make_images, reference_features, write_checkpoint
+from clip.make_golden import (
+    GOLDEN,
+    MEAN,
+    SIGLIP_CONTEXT,
+    SIGLIP_TEXTS,
+    STD,
+    TEXTS,
+    VARIANTS,
+    make_images,
+    reference_features,
+    siglip_reference,
+    write_checkpoint,
+    write_siglip,
+)
 from PIL import Image
+from safetensors.numpy import load_file, save_file
 
+from anyskill_brax.clip.config import ClipFolderError
 from anyskill_brax.clip.hf_clip import HfClip, prepare_images
 from anyskill_brax.clip.reward import RewardModel
+from anyskill_brax.types import UserError
 
 embed_images = jax.jit(HfClip.embed_images)
 NAMES = [variant.name for variant in VARIANTS]
@@ -100,3 +118,87 @@ def test_resizing_is_that_of_pillow(clip, size: int):
 def test_an_oblong_image_is_refused(clip):
     with pytest.raises(ValueError, match="square"):
         prepare_images(clip.config, jnp.zeros((1, 32, 48, 3)))
+
+
+@pytest.fixture(scope="module")
+def siglip() -> HfClip:
+    return HfClip.load(GOLDEN / "siglip")
+
+
+@pytest.fixture
+def siglip_copy(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(GOLDEN / "siglip", tmp_path / "siglip"))
+
+
+def test_siglip_features_are_those_of_transformers(siglip):
+    with np.load(GOLDEN / "siglip" / "expected.npz", allow_pickle=False) as expected:
+        assert_same(siglip, expected["images"], expected["image"], SIGLIP_TEXTS, expected["text"])
+
+
+def test_siglip_live_parity(tmp_path: Path):
+    pytest.importorskip("torch", reason="live parity needs torch")
+    write_siglip(tmp_path, seed=12)
+    images = make_images(32, 2, seed=12)
+    image, text = siglip_reference(tmp_path, images)
+    assert_same(HfClip.load(tmp_path), images, image, SIGLIP_TEXTS, text)
+
+
+def test_siglip_is_a_reward_model(siglip):
+    assert isinstance(siglip, RewardModel) and siglip.dim == 24 and siglip.needs_images
+    images = jnp.asarray(make_images(32, 2, seed=3), jnp.float32) / 255.0
+    near = jnp.sum(embed_images(siglip.replace(dtype=jnp.bfloat16), images) * embed_images(siglip, images), axis=-1)
+    assert near.min() > 0.999
+
+
+def test_siglip_attention_packed_or_separate_half_precision_and_sharded_is_the_same_model(siglip, siglip_copy):
+    """Encoder layers packed, the head unpacked, in float16 and two shards: what is read back is the same."""
+    tensors = load_file(siglip_copy / "model.safetensors")
+    for name in [name for name in tensors if name.endswith("self_attn.q_proj.weight")]:
+        stem = name.removesuffix(".q_proj.weight")
+        for kind in ("weight", "bias"):
+            parts = [tensors.pop(f"{stem}.{part}_proj.{kind}") for part in "qkv"]
+            tensors[f"{stem}.in_proj_{kind}"] = np.concatenate(parts)
+    head = "vision_model.head.attention"
+    for kind in ("weight", "bias"):
+        for part, value in zip("qkv", np.split(tensors.pop(f"{head}.in_proj_{kind}"), 3), strict=True):
+            tensors[f"{head}.{part}_proj.{kind}"] = value
+    tensors = {name: value.astype(np.float16) for name, value in tensors.items()}
+    (siglip_copy / "model.safetensors").unlink()
+    files = {name: f"model-0000{1 + i % 2}-of-00002.safetensors" for i, name in enumerate(sorted(tensors))}
+    for file in set(files.values()):
+        save_file({name: tensors[name] for name in files if files[name] == file}, siglip_copy / file)
+    (siglip_copy / "model.safetensors.index.json").write_text(json.dumps({"weight_map": files}))
+    again = HfClip.load(siglip_copy)
+    for ours, theirs in zip(jax.tree.leaves(again.params), jax.tree.leaves(siglip.params), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=2e-3, rtol=1e-3)
+    next(iter(siglip_copy.glob("model-00002*"))).unlink()
+    with pytest.raises(ClipFolderError, match="Finish the download"):
+        HfClip.load(siglip_copy)
+
+
+def test_what_is_wrong_with_a_siglip_folder_is_said(siglip_copy):
+    config = json.loads((siglip_copy / "config.json").read_text())
+
+    def load_with(**changes):
+        (siglip_copy / "config.json").write_text(json.dumps(config | changes))
+        return HfClip.load(siglip_copy)
+
+    with pytest.raises(ClipFolderError, match="expected 'clip' or 'siglip'"):
+        load_with(model_type="siglip2")
+    with pytest.raises(ClipFolderError, match="no pooling head"):
+        load_with(vision_config=config["vision_config"] | {"vision_use_head": False})
+    with pytest.raises(ClipFolderError, match="projected to 16 and images to 24"):
+        load_with(text_config=config["text_config"] | {"projection_size": 16})
+    whole = (siglip_copy / "model.safetensors").read_bytes()
+    (siglip_copy / "model.safetensors").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ClipFolderError, match="a download cut short"):
+        load_with()
+    (siglip_copy / "model.safetensors").write_bytes(whole)
+    (siglip_copy / "tokenizer.json").unlink()
+    with pytest.raises(UserError, match=r"no tokenizer\.json"):
+        load_with().embed_text(["run"])
+
+
+def test_a_text_that_siglip_cannot_hold_is_refused_not_cut(siglip):
+    with pytest.raises(UserError, match=f"reads {SIGLIP_CONTEXT} tokens and the instruction has 21"):
+        siglip.embed_text(["ball " * 20])
