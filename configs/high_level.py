@@ -23,11 +23,9 @@ def get_config(variant: str = "") -> ConfigDict:
     config.rollout = ConfigDict(dict(num_envs=64, horizon=10, episode_length=24, instruction_axis="map"))
     config.reward = ConfigDict(
         dict(
-            clip=1.0,
-            style=0.2,
-            alive=0.5,
-            fall=3.0,
-            delta=0.0,
+            weights=dict(similarity=1.0, style=0.2, alive=0.5, fall=3.0, delta=0.0, energy=0.0),
+            normalise=True,  # similarity in standard deviations of random-latent rollouts, text by text
+            fade_to=1.0,  # < 1: what is left of the language terms at the last update
             baseline_text="a person standing still",
             baseline_alpha=0.0,
             min_std=0.01,

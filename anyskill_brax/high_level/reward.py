@@ -1,4 +1,4 @@
-"""What an instruction pays for: similarity, style, staying up. Written for one instruction, worlds `[..., E]`."""
+"""What an instruction pays for: terms by name, a weight for each. Written for one instruction, worlds `[..., E]`."""
 
 import jax
 import jax.numpy as jnp
@@ -6,8 +6,6 @@ from flax import struct
 
 from anyskill_brax.clip.reward import ScoreNormalizer, cosine, delta, goal_baseline
 from anyskill_brax.high_level.settings import RewardSettings
-
-TERMS = ("clip", "style", "alive", "fall", "delta")
 
 
 @struct.dataclass
@@ -30,24 +28,38 @@ def reward_terms(
     previous: jax.Array,
     style: jax.Array,
     fallen: jax.Array,
+    hinge_rates: jax.Array,
     normalizer: ScoreNormalizer,
+    settings: RewardSettings,
     discount: float,
 ) -> dict[str, jax.Array]:
     """Unweighted terms `[..., E]` of a latent step; `score` and `previous` are similarities after and before it.
 
+    similarity: as it is, or in the standard deviations of the warm-up about its mean (`normalise`); style: r_D of the
+    frozen discriminator; alive, fall; delta: shaping by the similarity; energy: minus the mean square of the
+    `hinge_rates [..., E, J]` [(rad/s)^2] at the step's end.
     The first step of an episode has no `previous` (-inf, see `clip.reward.Trend`) and gets no shaping.
     """
-    norm_score = normalizer.apply(score[..., None, :])[..., 0, :]
-    norm_previous = normalizer.apply(previous[..., None, :])[..., 0, :]
+    if settings.normalise:
+        score, previous = (normalizer.apply(x[..., None, :])[..., 0, :] for x in (score, previous))
     return {
-        "clip": norm_score,
+        "similarity": score,
         "style": style,
         "alive": 1.0 - fallen,
         "fall": -1.0 * fallen,
-        "delta": delta(jnp.where(jnp.isfinite(norm_previous), norm_previous, norm_score), norm_score, discount),
+        "delta": delta(jnp.where(jnp.isfinite(previous), previous, score), score, discount),
+        "energy": -jnp.mean(hinge_rates**2, axis=-1),
     }
 
 
-def weigh(terms: dict[str, jax.Array], settings: RewardSettings) -> jax.Array:
-    """The reward: every term times the weight of the same name."""
-    return sum((getattr(settings, name) * terms[name] for name in TERMS), jnp.zeros(()))
+def weigh(terms: dict[str, jax.Array], settings: RewardSettings, progress: jax.Array | float = 0.0) -> jax.Array:
+    """The reward: every term times the weight of the same name.
+
+    The language terms fade from their whole weight to the part `fade_to` of it as `progress` goes from 0 to 1: at the
+    end of a training that fades, style and energy decide how the skill is done.
+    """
+    fade = 1.0 + (settings.fade_to - 1.0) * progress
+    total = jnp.zeros(())
+    for name, weight in settings.weights:
+        total = total + weight * terms[name] * (fade if name in ("similarity", "delta") else 1.0)
+    return total

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
+from anyskill_brax.types import UserError
+
 T = TypeVar("T")
 
 
@@ -17,21 +19,28 @@ class RolloutSettings:
     instruction_axis: str  # "map": bit-for-bit independent lines; "vmap": one batch, for accelerators
 
 
+TERMS = ("similarity", "style", "alive", "fall", "delta", "energy")
+"""The terms of the reward, `high_level.reward.reward_terms`."""
+
+
 @dataclass(frozen=True)
 class RewardSettings:
     """Weights of the terms, by name, and what the terms need."""
 
-    clip: float  # similarity, in standard deviations of the probe's random-latent rollouts
-    style: float  # r_D of the frozen discriminator
-    alive: float  # per latent step on one's feet
-    fall: float  # once, when the episode fails
-    delta: float  # potential shaping by the similarity
+    weights: tuple[tuple[str, float], ...]  # one for each of TERMS
+    normalise: bool  # similarity in standard deviations of the probe's random-latent rollouts
+    fade_to: float  # part of the language terms' weight that is left at the last update; 1 = no fading
     baseline_text: str  # goal-baseline projection (VLM-RM): the state without the skill
     baseline_alpha: float  # 0 = plain cosine
     min_std: float  # of the similarity: keeps a text that nothing moves from exploding
     max_reductions: int  # early termination, see clip/reward.py
     give_up_prob: float
     min_head_height: float  # [m]
+
+    def __post_init__(self):
+        named = [name for name, _ in self.weights]
+        if sorted(named) != sorted(TERMS):
+            raise UserError(f"reward.weights has {', '.join(named)}; expected a weight for each of {', '.join(TERMS)}")
 
 
 @dataclass(frozen=True)
@@ -87,4 +96,5 @@ class HighLevelSettings:
 
 def _read(kind: type[T], section: Mapping[str, Any]) -> T:
     values = {f.name: section[f.name] for f in fields(kind)}  # type: ignore[arg-type]
+    values |= {k: tuple(sorted(v.items())) for k, v in values.items() if hasattr(v, "items")}  # a dict, or a ConfigDict
     return kind(**{k: tuple(v) if isinstance(v, list | tuple) else v for k, v in values.items()})

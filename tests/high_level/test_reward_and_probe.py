@@ -5,8 +5,9 @@ import pytest
 
 from anyskill_brax.clip.reward import ScoreNormalizer
 from anyskill_brax.high_level.probe import Probe, candidates, grade, motion_rows
-from anyskill_brax.high_level.reward import TERMS, Goal, reward_terms, similarity, weigh
-from anyskill_brax.high_level.settings import HighLevelSettings
+from anyskill_brax.high_level.reward import Goal, reward_terms, similarity, weigh
+from anyskill_brax.high_level.settings import TERMS, HighLevelSettings
+from anyskill_brax.types import UserError
 from configs.high_level import get_config
 
 
@@ -16,28 +17,54 @@ def settings(**reward) -> HighLevelSettings:
     return HighLevelSettings.from_config(config)
 
 
-def test_terms_by_hand():
+def weights(**given: float) -> dict[str, float]:
+    return {name: given.get(name, 0.0) for name in TERMS}
+
+
+def terms_of(settings: HighLevelSettings) -> dict:
     """Two worlds, warm-up mean 0.2 and deviation 0.1; the second has fallen in the first step of its episode."""
-    normalizer = ScoreNormalizer(jnp.full((1, 1), 0.2), jnp.full((1, 1), 0.1))
-    terms = reward_terms(
+    return reward_terms(
         score=jnp.array([0.4, 0.1]),
         previous=jnp.array([0.3, -jnp.inf]),
         style=jnp.array([1.0, 2.0]),
         fallen=jnp.array([False, True]),
-        normalizer=normalizer,
+        hinge_rates=jnp.array([[1.0, 3.0], [0.0, 0.0]]),
+        normalizer=ScoreNormalizer(jnp.full((1, 1), 0.2), jnp.full((1, 1), 0.1)),
+        settings=settings.reward,
         discount=0.9,
     )
+
+
+def test_terms_by_hand():
+    given = settings(weights=weights(similarity=1.0, style=0.5, alive=0.25, fall=3.0, delta=2.0, energy=0.1))
+    terms = terms_of(given)
     assert set(terms) == set(TERMS)
-    np.testing.assert_allclose(terms["clip"], [2.0, -1.0], rtol=1e-5)
+    np.testing.assert_allclose(terms["similarity"], [2.0, -1.0], rtol=1e-5)
     np.testing.assert_allclose(terms["alive"], [1.0, 0.0])
     np.testing.assert_allclose(terms["fall"], [0.0, -1.0])
     np.testing.assert_allclose(terms["delta"], [0.9 * 2 - 1, 0.9 * -1 + 1], rtol=1e-5)
-    weights = settings(clip=1.0, style=0.5, alive=0.25, fall=3.0, delta=2.0)
-    np.testing.assert_allclose(weigh(terms, weights.reward), [2 + 0.5 + 0.25 + 1.6, -1 + 1 - 3 + 0.2], rtol=1e-5)
+    np.testing.assert_allclose(terms["energy"], [-5.0, 0.0])
+    np.testing.assert_allclose(weigh(terms, given.reward), [2 + 0.5 + 0.25 + 1.6 - 0.5, -1 + 1 - 3 + 0.2], rtol=1e-5)
+
+
+def test_without_normalising_the_similarity_is_the_similarity():
+    terms = terms_of(settings(normalise=False))
+    np.testing.assert_allclose(terms["similarity"], [0.4, 0.1], rtol=1e-6)
+    np.testing.assert_allclose(terms["delta"], [0.9 * 0.4 - 0.3, 0.9 * 0.1 - 0.1], rtol=1e-4, atol=1e-7)
+
+
+def test_the_language_terms_fade_and_no_other():
+    """Half way to a quarter, five eighths are left."""
+    given = settings(weights=weights(similarity=1.0, style=0.5), fade_to=0.25).reward
+    terms = terms_of(settings())
+    np.testing.assert_allclose(weigh(terms, given, 0.0), [2.5, 0.0], atol=1e-5)
+    np.testing.assert_allclose(weigh(terms, given, 0.5), [2 * 0.625 + 0.5, -0.625 + 1.0], rtol=1e-5)
 
 
 def test_every_term_has_a_weight_of_its_name():
-    assert set(TERMS) <= set(vars(settings().reward))
+    assert {name for name, _ in settings().reward.weights} == set(TERMS)
+    with pytest.raises(UserError, match=r"reward\.weights has clip; expected a weight for each of similarity"):
+        settings().reward.__class__(**{**vars(settings().reward), "weights": (("clip", 1.0),)})
 
 
 def test_similarity_is_the_cosine_until_a_baseline_is_asked_for():
@@ -50,7 +77,8 @@ def test_similarity_is_the_cosine_until_a_baseline_is_asked_for():
 def probe_of(scores: np.ndarray, fallen: np.ndarray) -> Probe:
     """A probe in the plane whose similarities with (1, 0) are `scores [P, N]`; one world per candidate."""
     features = jnp.stack([jnp.asarray(scores), jnp.sqrt(1.0 - jnp.asarray(scores) ** 2)], axis=-1)
-    return Probe(jnp.eye(scores.shape[1]), features, jnp.zeros(scores.shape), jnp.asarray(fallen))
+    rates = jnp.zeros((*scores.shape, 28))
+    return Probe(jnp.eye(scores.shape[1]), features, jnp.zeros(scores.shape), jnp.asarray(fallen), rates)
 
 
 def test_the_probe_finds_the_planted_candidate_and_forgets_the_first_steps():
@@ -65,7 +93,11 @@ def test_a_candidate_that_falls_loses_to_one_that_stands():
     fallen = np.zeros((3, 3), bool)
     fallen[2, 1] = True
     scores = np.array([[0.1, 0.1, 0.2], [0.0, 0.5, 0.4], [0.0, 0.6, 0.4]])
-    found = grade(probe_of(scores, fallen), Goal(jnp.array([1.0, 0.0]), jnp.zeros(2)), settings(fall=10.0))
+    found = grade(
+        probe_of(scores, fallen),
+        Goal(jnp.array([1.0, 0.0]), jnp.zeros(2)),
+        settings(weights=weights(similarity=1.0, fall=10.0)),
+    )
     np.testing.assert_array_equal(found.best, [0.0, 0.0, 1.0])
 
 
