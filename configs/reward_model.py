@@ -19,6 +19,11 @@ def get_config(variant: str = "") -> ConfigDict:
             num_captions=40_000,
             updates=4000,
             batch=192,
+            num_mined=4096,
+            mining_rounds=5,
+            mining_steps=60,
+            mining_rate=0.05,
+            mining_stiffness=0.001,
             learning_rate=3e-3,
             weight_decay=1e-4,
             max_grams=96,
@@ -32,28 +37,53 @@ def get_config(variant: str = "") -> ConfigDict:
             pose_widths=(256, 256),
         )
     )
+    config.temporal = ConfigDict(
+        dict(
+            seed=0,
+            frames=8,  # latent steps of 1/6 s
+            motion_variants=2,  # of each built-in motion
+            num_motion=10_000,
+            num_random=8000,
+            starting_share=0.15,  # windows that an episode's start fills with its first frame
+            num_captions=30_000,
+            updates=4000,
+            batch=192,
+            learning_rate=2e-3,
+            weight_decay=1e-3,
+            feature_noise=0.05,
+            frame_width=96,
+            widths=(256, 256),
+            weight=0.8,  # beside the pose tower's view of the last frame
+        )
+    )
     config.image = ConfigDict(
         dict(
             seed=0,
             num_images=40_000,
-            passes=5,
+            passes=8,
             batch=128,
             learning_rate=1e-3,
             weight_decay=0.02,
             contrast_weight=0.5,
             contrast_temperature=0.1,
+            hint_weight=1.0,
             image_size=64,
             patch=16,
             width=128,
             depth=4,
             heads=4,
-            azimuth=1.2,  # cameras stand within +- this of the front [rad]
-            elevation=(0.0, 0.4),
+            azimuth=0.9,  # cameras stand within +- this of the front [rad]
+            elevation=(0.05, 0.3),
         )
     )
     if variant == "quicktest":
         config.motion_variants = 0
-        config.encoder.update(dict(num_poses=1500, num_captions=2000, updates=60, batch=64))
+        config.encoder.update(
+            dict(num_poses=1500, num_captions=2000, updates=60, batch=64, num_mined=64, mining_rounds=1, mining_steps=6)
+        )
+        config.temporal.update(
+            dict(motion_variants=0, num_motion=0, num_random=400, num_captions=600, updates=40, batch=32)
+        )
         config.image.update(dict(num_images=128, passes=2, batch=32))
     elif variant:
         raise ValueError(f"configs/reward_model.py has the variants '' and 'quicktest', not {variant!r}")

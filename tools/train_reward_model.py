@@ -1,6 +1,7 @@
 """Train the built-in reward models: `tools/train_reward_model.py --out runs/reward_model --image`.
 
-Writes pose/, judge/ and, with --image, image/: config.json, weights.safetensors and report.json each.
+Writes pose/, judge/ and, with --image, image/: config.json, weights.safetensors and report.json each; temporal.json
+is about the towers of pose and judge that look at windows of time.
 """
 
 import argparse
@@ -11,6 +12,8 @@ from pathlib import Path
 import _door
 from _config import add_config_arguments, load_config
 
+KINDS = ("pose", "judge", "temporal", "image")
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -18,12 +21,12 @@ def main() -> None:
     parser.add_argument("--out", required=True, type=Path, help="folder to write the models into")
     parser.add_argument("--seed", type=int, help="default: the config's")
     parser.add_argument("--motions", type=Path, help="a folder of clips to draw further poses from (train split)")
-    parser.add_argument("--only", nargs="+", choices=("pose", "judge", "image"), help="these; image needs OUT/pose")
+    parser.add_argument("--only", nargs="+", choices=KINDS, help="these; the last two need OUT/pose")
     parser.add_argument("--image", action="store_true", help="distil the image model as well")
     parser.add_argument("--test-phrases", type=Path, metavar="FILE", help='{"entries": [...]}: for the report only')
     options = parser.parse_args()
     if options.seed is not None:
-        options.set += [f"encoder.seed={options.seed}", f"image.seed={options.seed}"]
+        options.set += [f"encoder.seed={options.seed}", f"temporal.seed={options.seed}", f"image.seed={options.seed}"]
     config = load_config(options)
 
     from anyskill_brax.reward_model.run import train_reward_model
@@ -35,13 +38,15 @@ def main() -> None:
             entries = json.loads(options.test_phrases.read_text())["entries"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(f'{options.test_phrases}: expected JSON {{"entries": [...]}} ({error})') from error
-    models = options.only or ["pose", "judge"] + ["image"] * options.image
+    models = options.only or list(KINDS if options.image else KINDS[:-1])
     began = time.monotonic()
 
     def log(line: str) -> None:
         print(f"{time.monotonic() - began:6.0f} s  {line}", flush=True)
 
     reports = train_reward_model(config, options.out, options.motions, models, entries, log)
+    for name, result in reports.pop("temporal", {}).items():
+        print(f"{name}, windows of time: {result['mixed'].get('unseen_phrases', {})}")
     for name, result in reports.items():
         _door.note_command(options.out / name)
         unseen = result["unseen_phrases"]

@@ -21,7 +21,8 @@ from safetensors.numpy import load_file, save_file
 from anyskill_brax.character.humanoid import load_character
 from anyskill_brax.character.kinematics import BodyState
 from anyskill_brax.clip import hashed_text
-from anyskill_brax.clip.towers import POSE_FEATURES, ImageTower, PoseTower, TextTower
+from anyskill_brax.clip.towers import POSE_FEATURES, ImageTower, PoseTower, TextTower, WindowTower
+from anyskill_brax.networks import unit
 from anyskill_brax.types import UserError
 
 FORMAT = "anyskill-builtin-reward/1"
@@ -46,12 +47,13 @@ def weights_sha256(tensors: Mapping[str, np.ndarray]) -> str:
 class _Builtin:
     """Text side, confidence and persistence: what the pose and the image model share.
 
-    Tensors are named `text/...`, `pose/...` or `image/...` after the tower that they belong to.
+    Tensors are named `text/...`, `pose/...`, `temporal/...` or `image/...` after the tower that they belong to.
     """
 
     kind = ""
     needs_images = False
     image_size = 0
+    window = 1
 
     def __init__(self, config: Mapping[str, Any], tensors: Mapping[str, np.ndarray]):
         if config.get("format") != FORMAT or config.get("kind") != self.kind:
@@ -107,7 +109,8 @@ class _Builtin:
 class BuiltinPose(_Builtin):
     """Poses and velocities -> features, no rendering; understands held poses and movement of one instant.
 
-    `config["input"]` is "positions" (the reward) or "rotations" (the judge): see `clip/towers.py`.
+    `config["input"]` is "positions" (the reward) or "rotations" (the judge): see `clip/towers.py`. With
+    `config["temporal"]` it also has a tower for windows of the last N latent steps, which tells what needs time.
     """
 
     kind = "pose"
@@ -116,16 +119,43 @@ class BuiltinPose(_Builtin):
         super().__init__(config, tensors)
         self._features = POSE_FEATURES[config["input"]]
         self._pose = PoseTower(dim=self.dim, widths=tuple(config["pose"]["widths"]))
+        if temporal := config.get("temporal"):
+            self.window = temporal["frames"]
+            shape = {"frame_width": temporal["frame_width"], "widths": tuple(temporal["widths"])}
+            self._temporal = WindowTower(dim=self.dim, **shape)
 
     def embed_poses(self, bodies: BodyState) -> jax.Array:
         """Bodies of W worlds (any leading axes) -> `[..., D]` unit rows."""
-        return self.embed_features(self._features(self._character, bodies))
+        return self.embed_features(self.state_features(bodies))
+
+    def state_features(self, bodies: BodyState) -> jax.Array:
+        """What the towers look at, `[..., F]`: the memory of a world is a window of these."""
+        return self._features(self._character, bodies)
 
     def embed_features(self, features: jax.Array) -> jax.Array:
-        """Pose features `[..., N]` -> `[..., D]`."""
+        """State features `[..., F]` -> `[..., D]`."""
+        return jnp.asarray(self._pose.apply({"params": self._params["pose"]}, self._normalized(features)))
+
+    def embed_window(self, features: jax.Array) -> jax.Array:
+        """State features of the last `window` latent steps, oldest first: `[..., N, F] -> [..., D]` unit rows.
+
+        The direction between what the temporal tower says and what the pose tower says of the last frame.
+        """
+        if self.window == 1 or features.shape[-2] != self.window:
+            found, wanted = features.shape[-2], self.window
+            raise BuiltinModelError(
+                f"the reward model {self.name!r} looks at {wanted} latent steps at once, not {found}"
+            )
+        weight = self._config["temporal"]["weight"]
+        return unit(weight * self.embed_time(features) + (1.0 - weight) * self.embed_features(features[..., -1, :]))
+
+    def embed_time(self, features: jax.Array) -> jax.Array:
+        """The temporal tower alone."""
+        return jnp.asarray(self._temporal.apply({"params": self._params["temporal"]}, self._normalized(features)))
+
+    def _normalized(self, features: jax.Array) -> jax.Array:
         stats = self._params["normalizer"]
-        norm_features = jnp.clip((features - stats["mean"]) / stats["std"], -CLIP_FEATURES, CLIP_FEATURES)
-        return jnp.asarray(self._pose.apply({"params": self._params["pose"]}, norm_features))
+        return jnp.clip((features - stats["mean"]) / stats["std"], -CLIP_FEATURES, CLIP_FEATURES)
 
     def embed_images(self, images: jax.Array) -> jax.Array:
         raise BuiltinModelError(f"the reward model {self.name!r} looks at poses, not at images; use builtin_image")

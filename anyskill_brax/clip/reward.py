@@ -52,6 +52,26 @@ class RewardModel(Protocol):
         ...
 
 
+@runtime_checkable
+class TemporalModel(RewardModel, Protocol):
+    """A reward model of poses that looks at the last `window` latent steps of a world; 1 if it cannot."""
+
+    window: int  # N
+
+    def state_features(self, bodies: BodyState) -> jax.Array:
+        """What is remembered of one latent step: bodies of W worlds -> `[W, F]`. Jit-friendly."""
+        ...
+
+    def embed_window(self, features: jax.Array) -> jax.Array:
+        """Features of N latent steps, oldest first: `[W, N, F]` -> `[W, D]` unit rows. Jit-friendly."""
+        ...
+
+
+def window_of(model: RewardModel) -> int:
+    """How many latent steps a model looks at."""
+    return getattr(model, "window", 1)
+
+
 def mean_feature(features: jax.Array) -> jax.Array:
     """The direction of the mean over prompts, views or frames: `[..., N, D]` -> `[..., D]` unit."""
     return unit(unit(features).mean(axis=-2))

@@ -86,6 +86,23 @@ class PoseTower(nn.Module):
         return unit(nn.Dense(self.dim, name="out")(x))
 
 
+class WindowTower(nn.Module):
+    """N frames of normalised pose features, oldest first -> unit vector."""
+
+    frame_width: int
+    widths: Sequence[int]
+    dim: int
+
+    @nn.compact
+    def __call__(self, norm_features: jax.Array) -> jax.Array:
+        """`[..., N, F] -> [..., D]`."""
+        x = nn.gelu(nn.Dense(self.frame_width, name="frame")(norm_features))
+        x = x.reshape(*x.shape[:-2], -1)
+        for i, width in enumerate(self.widths):
+            x = nn.gelu(nn.LayerNorm(name=f"norm_{i}")(nn.Dense(width, name=f"layer_{i}")(x)))
+        return unit(nn.Dense(self.dim, name="out")(x))
+
+
 class ImageTower(nn.Module):
     """A small ViT: patches, learned positions, pre-norm blocks, mean of the patches -> unit vector."""
 
@@ -94,10 +111,11 @@ class ImageTower(nn.Module):
     depth: int
     heads: int
     dim: int
+    num_hints: int = 0  # in training alone: how many numbers of the pose are read off as well
 
     @nn.compact
-    def __call__(self, images: jax.Array) -> jax.Array:
-        """`images [W, H, H, 3]` in 0..1 -> `[W, D]`."""
+    def __call__(self, images: jax.Array):
+        """`images [W, H, H, 3]` in 0..1 -> `[W, D]`, or that and the hints `[W, num_hints]`."""
         count, size = images.shape[0], images.shape[1] // self.patch
         x = images.reshape(count, size, self.patch, size, self.patch, 3).transpose(0, 1, 3, 2, 4, 5)
         x = nn.Dense(self.width, name="patches")(x.reshape(count, size * size, -1) * 2.0 - 1.0)
@@ -108,4 +126,5 @@ class ImageTower(nn.Module):
             y = nn.Dense(4 * self.width, name=f"up_{i}")(nn.LayerNorm(name=f"norm_b{i}")(x))
             x = x + nn.Dense(self.width, name=f"down_{i}")(nn.gelu(y))
         x = nn.LayerNorm(name="norm")(x).mean(axis=1)
-        return unit(nn.Dense(self.dim, name="out")(x))
+        feature = unit(nn.Dense(self.dim, name="out")(x))
+        return (feature, nn.Dense(self.num_hints, name="hints")(x)) if self.num_hints else feature

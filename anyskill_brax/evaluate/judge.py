@@ -8,7 +8,6 @@ counted honestly.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -26,8 +25,7 @@ def similarities(model: RewardModel, goals: np.ndarray, episodes: Episodes, view
     """Mean cosine over the graded steps with every goal `[K, D]`: `[E, K]`. A model of images looks through `views`."""
     if episodes.fallen.shape[0] <= SETTLE:
         raise UserError(f"an episode to be judged lasts more than {SETTLE} latent steps")
-    late = jax.tree.map(lambda x: x[SETTLE:], episodes.bodies)
-    features = Eyes.create(model, views, "vmap").embed_state(late)
+    features = Eyes.create(model, views, "vmap").watch(episodes.bodies)[SETTLE:]
     return np.asarray(features @ jnp.asarray(goals).T).mean(axis=0)
 
 

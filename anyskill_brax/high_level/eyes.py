@@ -10,7 +10,7 @@ from flax import struct
 
 from anyskill_brax.character.humanoid import Character
 from anyskill_brax.character.kinematics import BodyState
-from anyskill_brax.clip.reward import RewardModel, mean_feature
+from anyskill_brax.clip.reward import FeatureWindow, RewardModel, mean_feature, window_of
 from anyskill_brax.envs.latent_env import per_instruction
 from anyskill_brax.render.camera import follow_camera
 from anyskill_brax.render.raycast import make_renderer
@@ -41,8 +41,44 @@ class Eyes:
             return cls(leaves, structure, tuple(views), axis)
         return cls([], model, tuple(views), axis)
 
+    def blank(self, bodies: BodyState) -> FeatureWindow | None:
+        """The memory of worlds `[I, E]` that nobody has looked at; None for a model that remembers nothing."""
+        model: Any = self._model()
+        frames = window_of(model)
+        if frames == 1:
+            return None
+        *lead, size = jax.eval_shape(model.state_features, bodies).shape
+        return FeatureWindow(jnp.zeros((*lead, frames, size)), jnp.zeros(lead, jnp.int32))
+
+    def see(
+        self, memory: FeatureWindow | None, bodies: BodyState, fresh: jax.Array
+    ) -> tuple[FeatureWindow | None, jax.Array]:
+        """One latent step later: bodies `[I, E, B, ...]` -> memory, unit features `[I, E, D]`.
+
+        Where `fresh [I, E]` this is the first step of an episode, and what came before is forgotten.
+        """
+        if memory is None:
+            return None, self.embed_state(bodies)
+
+        def look(memory: FeatureWindow, bodies: BodyState, fresh: jax.Array) -> tuple[FeatureWindow, jax.Array]:
+            model: Any = self._model()
+            memory = memory.push(model.state_features(bodies), fresh)
+            return memory, model.embed_window(memory.features)
+
+        return per_instruction(look, self.axis)(memory, bodies, fresh)
+
+    def watch(self, bodies: BodyState) -> jax.Array:
+        """Whole episodes `[T, E, B, ...]` -> what is seen at every latent step `[T, E, D]`."""
+        model: Any = self._model()
+        frames = window_of(model)
+        if frames == 1:
+            return self.embed_state(bodies)
+        features = model.state_features(bodies)
+        rows = jnp.arange(len(features))[:, None] + jnp.arange(1 - frames, 1)
+        return model.embed_window(jnp.moveaxis(features[jnp.maximum(rows, 0)], 1, 2))
+
     def embed_state(self, bodies: BodyState) -> jax.Array:
-        """Bodies `[I, E, B, ...]` -> unit features `[I, E, D]`.
+        """Bodies `[I, E, B, ...]` -> unit features `[I, E, D]`, of this instant alone.
 
         With "map" each instruction's worlds are rendered and encoded on their own (see `per_instruction`); with "vmap"
         all `W = I x E` worlds are one render batch and one encoder batch, which is what an accelerator wants.
@@ -53,8 +89,11 @@ class Eyes:
         flat = self._embed(jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), bodies))
         return flat.reshape(*lead, -1)
 
+    def _model(self) -> RewardModel:
+        return jax.tree.unflatten(self.shell, self.weights) if self.weights else self.shell
+
     def _embed(self, bodies: BodyState) -> jax.Array:
-        model = jax.tree.unflatten(self.shell, self.weights) if self.weights else self.shell
+        model = self._model()
         if not model.needs_images:
             return model.embed_poses(bodies)
         features = [model.embed_images(render(bodies)) for render in self.views]

@@ -27,6 +27,7 @@ class Probe:
     features: jax.Array  # [P, N * R, D] unit, candidate-major
     style: jax.Array  # [P, N * R]
     fallen: jax.Array  # [P, N * R] bool
+    hinge_rates: jax.Array  # [P, N * R, J] [rad/s]
 
 
 def motion_rows(num_known: int, num_motion: int) -> np.ndarray:
@@ -46,16 +47,18 @@ def roll_out(key: PRNGKey, env: LatentEnv, eyes: Eyes, settings: ProbeSettings) 
     latents = candidates(key_latents, env.low_level.motion_latents, settings)
     held = jnp.repeat(latents, settings.repeats, axis=0)
 
-    def latent_step(state, key: PRNGKey):
+    def latent_step(carry, key: PRNGKey):
+        state, memory = carry
         state = per_instruction(env.begin, env.axis)(state, key[None])
         state, outcome = env.step(state, held[None])
-        features = eyes.embed_state(outcome.bodies)
+        memory, features = eyes.see(memory, outcome.bodies, state.elapsed == 1)
         state = state.replace(done=outcome.fallen)  # time does not run out here
-        return state, (features[0], outcome.style[0], outcome.fallen[0])
+        return (state, memory), (features[0], outcome.style[0], outcome.fallen[0], state.world.physics.qvel[0, :, 6:])
 
     keys = jax.random.split(key_starts, settings.length)
-    _, (features, style, fallen) = jax.lax.scan(latent_step, env.blank(1, held.shape[0]), keys)
-    return Probe(latents=latents, features=features, style=style, fallen=fallen)
+    blank = env.blank(1, held.shape[0])
+    _, (features, style, fallen, rates) = jax.lax.scan(latent_step, (blank, eyes.blank(blank.world.bodies)), keys)
+    return Probe(latents=latents, features=features, style=style, fallen=fallen, hinge_rates=rates)
 
 
 @struct.dataclass
@@ -71,7 +74,8 @@ def grade(probe: Probe, goal: Goal, settings: HighLevelSettings) -> Findings:
     """One instruction's view of the probe: its normalisation, and the mean reward of each candidate."""
     score = similarity(probe.features, goal, settings.reward)
     normalizer = ScoreNormalizer.fit(score[:, None, :], settings.reward.min_std)
-    terms = reward_terms(score, score, probe.style, probe.fallen, normalizer, settings.learner.discount)
+    seen = (score, score, probe.style, probe.fallen, probe.hinge_rates)
+    terms = reward_terms(*seen, normalizer, settings.reward, settings.learner.discount)
     reward = weigh(terms, settings.reward)[settings.probe.skip :]
     values = reward.mean(axis=0).reshape(probe.latents.shape[0], -1).mean(axis=-1)
     return Findings(normalizer=normalizer, values=values, best=probe.latents[jnp.argmax(values)])

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from anyskill_brax.clip.reward import EarlyTermination, ScoreNormalizer, Trend
+from anyskill_brax.clip.reward import EarlyTermination, FeatureWindow, ScoreNormalizer, Trend
 from anyskill_brax.envs.humanoid_env import HumanoidEnv
 from anyskill_brax.envs.latent_env import LatentEnv, LatentOutcome, LatentState, per_instruction
 from anyskill_brax.high_level.eyes import Eyes
@@ -25,6 +25,7 @@ class TrainState:
 
     learner: Learner
     worlds: LatentState
+    memory: FeatureWindow | None  # what the eyes saw of late; None for eyes that see one instant
     trend: Trend
     goal: Goal
     normalizer: ScoreNormalizer
@@ -102,9 +103,11 @@ def make_train(env: HumanoidEnv, settings: HighLevelSettings) -> tuple[Init, Upd
 
         key, learner, trend, findings = each(init_one)(keys, goals)
         never = jnp.full(keys.shape[0], -jnp.inf)
+        blank = worlds.blank(keys.shape[0], num_envs)
         state = TrainState(
             learner=learner,
-            worlds=worlds.blank(keys.shape[0], num_envs),
+            worlds=blank,
+            memory=frozen.eyes.blank(blank.world.bodies),
             trend=trend,
             goal=goals,
             normalizer=findings.normalizer,
@@ -124,16 +127,18 @@ def make_train(env: HumanoidEnv, settings: HighLevelSettings) -> tuple[Init, Upd
         features: jax.Array,
         goal: Goal,
         normalizer: ScoreNormalizer,
+        progress: jax.Array,
         key: PRNGKey,
     ) -> tuple[LatentState, Trend, Record]:
         """Reward a latent step as it ended, then say which episodes are over."""
         score = similarity(features, goal, settings.reward)
-        terms = reward_terms(score, trend.last, outcome.style, outcome.fallen, normalizer, settings.learner.discount)
+        seen = (score, trend.last, outcome.style, outcome.fallen, worlds.world.physics.qvel[..., 6:])
+        terms = reward_terms(*seen, normalizer, settings.reward, settings.learner.discount)
         trend, terminate = rules.update(trend, score, outcome.bodies.pos[..., head, 2], key)
         terminated = terminate | outcome.fallen
         record = Record(
             terms=terms,
-            reward=weigh(terms, settings.reward),
+            reward=weigh(terms, settings.reward, progress),
             score=score,
             fallen=outcome.fallen,
             gave_up=terminate & ~outcome.fallen,
@@ -147,9 +152,10 @@ def make_train(env: HumanoidEnv, settings: HighLevelSettings) -> tuple[Init, Upd
         learning, env = make_learning(settings, frozen.low_level), latent_env(frozen)
         sigma = _sigma(state.update, settings)
         keys = each(lambda key: jax.random.split(key, 2 + horizon))(state.key)
+        progress = jnp.full(len(keys), _progress(state.update, settings))
 
         def latent_step(carry, step_keys):
-            worlds, trend = carry
+            worlds, memory, trend = carry
 
             def act(learner: Learner, worlds: LatentState, key: PRNGKey):
                 key_begin, key_act, key_grade = jax.random.split(key, 3)
@@ -158,14 +164,14 @@ def make_train(env: HumanoidEnv, settings: HighLevelSettings) -> tuple[Init, Upd
 
             worlds, latent, choice, key_grade = each(act)(state.learner, worlds, step_keys)
             worlds, outcome = env.step(worlds, latent)
-            features = frozen.eyes.embed_state(outcome.bodies)
+            memory, features = frozen.eyes.see(memory, outcome.bodies, worlds.elapsed == 1)
             worlds, trend, record = each(grade_step)(
-                worlds, trend, outcome, features, state.goal, state.normalizer, key_grade
+                worlds, trend, outcome, features, state.goal, state.normalizer, progress, key_grade
             )
-            return (worlds, trend), (choice, record)
+            return (worlds, memory, trend), (choice, record)
 
-        (worlds, trend), rollout = jax.lax.scan(
-            latent_step, (state.worlds, state.trend), jnp.swapaxes(keys[:, 2:], 0, 1)
+        (worlds, memory, trend), rollout = jax.lax.scan(
+            latent_step, (state.worlds, state.memory, state.trend), jnp.swapaxes(keys[:, 2:], 0, 1)
         )
         rollout = jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), rollout)  # [I, T, E, ...]
 
@@ -181,7 +187,7 @@ def make_train(env: HumanoidEnv, settings: HighLevelSettings) -> tuple[Init, Upd
                 sigma,
                 key,
             )
-            reward = record.reward.mean()
+            reward = weigh(record.terms, settings.reward).mean()  # unfaded: rewards of all updates compare
             decay = settings.learner.best_decay
             smooth = jnp.where(
                 jnp.isfinite(one.smooth_reward), decay * one.smooth_reward + (1 - decay) * reward, reward
@@ -198,6 +204,7 @@ def make_train(env: HumanoidEnv, settings: HighLevelSettings) -> tuple[Init, Upd
         state = state.replace(
             learner=learner,
             worlds=worlds,
+            memory=memory,
             trend=trend,
             key=keys[:, 0],
             best=best,
@@ -212,6 +219,10 @@ def make_train(env: HumanoidEnv, settings: HighLevelSettings) -> tuple[Init, Upd
 
 def _sigma(update: jax.Array, settings: HighLevelSettings) -> jax.Array:
     """Exploration shrinks geometrically as the policy commits (AnySkill, section 4.2)."""
-    progress = jnp.clip(update / max(settings.updates - 1, 1), 0.0, 1.0)
     learner = settings.learner
-    return learner.sigma * (learner.final_sigma / learner.sigma) ** progress
+    return learner.sigma * (learner.final_sigma / learner.sigma) ** _progress(update, settings)
+
+
+def _progress(update: jax.Array, settings: HighLevelSettings) -> jax.Array:
+    """0 at the first update, 1 at the last."""
+    return jnp.clip(update / max(settings.updates - 1, 1), 0.0, 1.0)

@@ -17,6 +17,8 @@ from anyskill_brax.clip.reward import PROMPTS
 from anyskill_brax.reward_model.phrases import verbs
 
 PHRASES, READINGS = 3, 2
+FAVOUR = 4
+"""How many times more often a favoured attribute begins a caption."""
 JOINTS = ("{} and {}", "{}, {}", "{} while you {}", "{} with {}", "{} and also {}", "{} then {}")
 FRAMES = (
     "somebody who should {}",
@@ -94,8 +96,9 @@ def compose(
     degrees: np.ndarray,
     num: int,
     seed: int,
+    favoured: Sequence[str] = (),
 ) -> Captions:
-    """`num` captions of poses with `degrees [N, A]`, rare attributes as often as common ones.
+    """`num` captions of poses with `degrees [N, A]`, rare attributes as often as common ones, `favoured` ones more.
 
     `meanings` maps a phrase to the attributes it may mean; `names` are the columns, `mirror_of` their mirror images.
     """
@@ -109,6 +112,7 @@ def compose(
     holds = degrees > 0.5
     shown = [np.flatnonzero(holds[:, a]) for a in range(len(names))]
     usable = [a for a in range(len(names)) if spoken[a] and len(shown[a])]
+    usable += [a for a in usable if names[a] in favoured] * FAVOUR
     rarity = 1.0 / np.maximum(holds.mean(axis=0), 0.01)
     texts, attributes, source = [], [], []
     for i in range(num):

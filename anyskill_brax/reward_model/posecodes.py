@@ -47,7 +47,7 @@ def all_of(*degrees: jax.Array) -> jax.Array:
 
 
 @dataclass(frozen=True)
-class _Frame:
+class Frame:
     """What the rules read: points and axes of the body, all `[..., 3]`, world frame turned and moved to the heading."""
 
     pos: dict[str, jax.Array]
@@ -59,7 +59,7 @@ class _Frame:
     clearance: jax.Array  # of the lowest point of the body [m]
 
 
-def _frame(character: Character, bodies: BodyState) -> _Frame:
+def frame_of(character: Character, bodies: BodyState) -> Frame:
     turn = rotations.yaw_quat(-rotations.heading(bodies.rot[..., 0, :]))[..., None, :]
     floor = bodies.pos[..., :1, :] * jnp.array([1.0, 1.0, 0.0])
     pos = rotations.rotate(turn, bodies.pos - floor)
@@ -70,7 +70,7 @@ def _frame(character: Character, bodies: BodyState) -> _Frame:
     axes = {n: tuple(matrix[..., i, :, k] for k in range(3)) for i, n in enumerate(names)}
     points = {n: pos[..., i, :] for i, n in enumerate(names)}
     points["head_centre"] = points["head"] + HEAD_CENTRE * axes["head"][2]
-    return _Frame(
+    return Frame(
         pos=points,
         vel={n: vel[..., i, :] - vel[..., 0, :] for i, n in enumerate(names)},
         axes=axes,
@@ -81,7 +81,7 @@ def _frame(character: Character, bodies: BodyState) -> _Frame:
     )
 
 
-def _arm(f: _Frame, side: str) -> dict[str, jax.Array]:
+def _arm(f: Frame, side: str) -> dict[str, jax.Array]:
     """What one arm does, whatever the other does."""
     sign = SIDES[side]
     shoulder, elbow, hand = (f.pos[f"{side}_{part}"] for part in ("upper_arm", "lower_arm", "hand"))
@@ -99,7 +99,7 @@ def _arm(f: _Frame, side: str) -> dict[str, jax.Array]:
     head_x, _, head_z = f.axes["head"]
     away = hand[..., 2] - shoulder[..., 2]
     return {
-        "arm_up": all_of(ramp(arm[..., 2], 0.1, 0.9), ramp(head[..., 2], -0.35, 0.15)),
+        "arm_up": all_of(ramp(arm[..., 2], 0.1, 0.9), ramp(head[..., 2], -0.2, 0.25)),
         "arm_out": all_of(ramp(_dot(arm, ty) * sign, 0.4, 0.95), extended),
         "arm_forward": all_of(ramp(arm[..., 0], 0.4, 0.95), extended),
         "arm_back": all_of(ramp(-arm[..., 0], 0.15, 0.6), ramp(bend, 0.3, 0.8)),
@@ -121,7 +121,7 @@ def _arm(f: _Frame, side: str) -> dict[str, jax.Array]:
     }
 
 
-def _leg(f: _Frame, side: str) -> dict[str, jax.Array]:
+def _leg(f: Frame, side: str) -> dict[str, jax.Array]:
     """What one leg does, whatever the other does."""
     sign = SIDES[side]
     hip, knee, foot = (f.pos[f"{side}_{part}"] for part in ("thigh", "shin", "foot"))
@@ -168,7 +168,7 @@ ARM_PAIRS = {
 _ONLY_BOTH = {"arm_down", "arm_straight", "fist_raised"}
 
 
-def _arms(f: _Frame) -> dict[str, jax.Array]:
+def _arms(f: Frame) -> dict[str, jax.Array]:
     arm = {side: _arm(f, side) for side in SIDES}
     out = {both: all_of(arm["left"][one], arm["right"][one]) for one, both in ARM_PAIRS.items()}
     for side, other in (("left", "right"), ("right", "left")):
@@ -197,7 +197,7 @@ def _arms(f: _Frame) -> dict[str, jax.Array]:
     return out
 
 
-def _legs(f: _Frame, standing: jax.Array) -> dict[str, jax.Array]:
+def _legs(f: Frame, standing: jax.Array) -> dict[str, jax.Array]:
     leg = {side: _leg(f, side) for side in SIDES}
     both = {rule: jnp.minimum(leg["left"][rule], leg["right"][rule]) for rule in leg["left"]}
     height = f.pos["pelvis"][..., 2]
@@ -234,7 +234,7 @@ def _legs(f: _Frame, standing: jax.Array) -> dict[str, jax.Array]:
     return out
 
 
-def _trunk(f: _Frame, standing: jax.Array) -> dict[str, jax.Array]:
+def _trunk(f: Frame, standing: jax.Array) -> dict[str, jax.Array]:
     height = f.pos["pelvis"][..., 2]
     tx, ty, tz = f.axes["torso"]
     head_x, _, head_z = f.axes["head"]
@@ -276,7 +276,7 @@ def _trunk(f: _Frame, standing: jax.Array) -> dict[str, jax.Array]:
     return out
 
 
-def _movement(f: _Frame, standing: jax.Array) -> dict[str, jax.Array]:
+def _movement(f: Frame, standing: jax.Array) -> dict[str, jax.Array]:
     forward, left, up = (f.root_vel[..., i] for i in range(3))
     straight_on, not_along = ramp(jnp.abs(left), 0.7, 0.35), ramp(jnp.abs(forward), 0.7, 0.35)
     height = f.pos["pelvis"][..., 2]
@@ -304,7 +304,7 @@ def _movement(f: _Frame, standing: jax.Array) -> dict[str, jax.Array]:
 
 def named_degrees(character: Character, bodies: BodyState) -> dict[str, jax.Array]:
     """Every attribute's degree in [0, 1], `[...]` each, sorted by name."""
-    f = _frame(character, bodies)
+    f = frame_of(character, bodies)
     standing = ramp(f.pos["pelvis"][..., 2], 0.5, 0.7)
     out = {**_arms(f), **_legs(f, standing), **_trunk(f, standing), **_movement(f, standing)}
     return dict(sorted(out.items()))

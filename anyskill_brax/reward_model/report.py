@@ -4,18 +4,16 @@ counts for a reward: optimise a pose against a sentence, then ask geometry wheth
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from scipy.stats import rankdata
 
-from anyskill_brax import rotations
 from anyskill_brax.character.humanoid import Character
-from anyskill_brax.character.kinematics import forward_kinematics, lowest_points
+from anyskill_brax.character.kinematics import forward_kinematics
 from anyskill_brax.clip.builtin import BuiltinModel, BuiltinPose
 from anyskill_brax.clip.reward import embed_goals
 from anyskill_brax.reward_model.captions import swap_sides
+from anyskill_brax.reward_model.optimise import climb, standing
 from anyskill_brax.reward_model.phrases import antonyms, meanings, part_of, unrelated
 from anyskill_brax.reward_model.posecodes import attribute_names, degrees
 from anyskill_brax.types import UserError
@@ -133,53 +131,66 @@ def test_phrases(entries: Sequence[Mapping[str, Any]], names: Sequence[str]) -> 
     return out
 
 
-def optimise_poses(
-    character: Character, model: BuiltinPose, texts: Sequence[str], updates: int, learning_rate: float, stiffness: float
-) -> np.ndarray:
-    """Gradient ascent on cosine - stiffness |q|^2 from standing, over hinges, pitch and roll: `qpos [K, 35]`.
-
-    Feet or whatever is lowest stay on the floor; nothing moves. `stiffness` is the only prior, so limbs that the
-    text leaves open may do odd things: the controller's prior holds them in a real run.
-    """
-    goals = jnp.asarray(embed_goals(model, texts))
-    low, high = jnp.asarray(character.joint_low), jnp.asarray(character.joint_high)
-
-    def pose(free: jax.Array) -> jax.Array:
-        hinges = jnp.clip(free[..., :-2], low, high)
-        axes = jnp.eye(3)
-        root = rotations.quat_mul(
-            rotations.from_axis_angle(axes[1], free[..., -2]), rotations.from_axis_angle(axes[0], free[..., -1])
-        )
-        qpos = jnp.concatenate([jnp.zeros((*free.shape[:-1], 3)), root, hinges], axis=-1)
-        lowest = lowest_points(character, forward_kinematics(character, qpos, jnp.zeros((*free.shape[:-1], 34))))
-        return qpos.at[..., 2].add(-lowest.min(axis=-1))
-
-    def cost(free: jax.Array) -> jax.Array:
-        bodies = forward_kinematics(character, pose(free), jnp.zeros((len(free), 34)))
-        return -jnp.sum(model.embed_poses(bodies) * goals) + stiffness * jnp.sum(free**2)
-
-    optimiser = optax.adam(learning_rate)
-
-    @jax.jit
-    def solve(free: jax.Array) -> jax.Array:
-        def body(_, carry):
-            free, moments = carry
-            step, moments = optimiser.update(jax.grad(cost)(free), moments)
-            return optax.apply_updates(free, step), moments
-
-        return jax.lax.fori_loop(0, updates, body, (free, optimiser.init(free)))[0]
-
-    start = jnp.full((len(texts), character.action_dim + 2), 0.0).at[:, :-2].set(jnp.clip(0.0, low, high))
-    return np.asarray(pose(solve(start)))
-
-
 def optimisation_check(character: Character, model: BuiltinPose) -> dict[str, Any]:
     """Which of `SENTENCES` an optimised pose satisfies by geometry, with the degree of its weakest attribute."""
     texts, names = list(SENTENCES), attribute_names(character)
-    qpos = optimise_poses(character, model, texts, updates=400, learning_rate=0.03, stiffness=0.001)
+    goals = jnp.asarray(embed_goals(model, texts))
+    start = standing(character, len(texts))
+    qpos = np.asarray(
+        climb(character, model.embed_poses, goals, start, updates=400, learning_rate=0.03, stiffness=0.001)
+    )
     shown = degrees(character, forward_kinematics(character, jnp.asarray(qpos), jnp.zeros((len(texts), 34))))
     degree = {text: float(min(shown[i, names.index(name)] for name in SENTENCES[text])) for i, text in enumerate(texts)}
     return {"passed": sum(d > 0.5 for d in degree.values()), "sentences": len(texts), "degree": degree}
+
+
+TIME_PAIRS = {
+    "forward_backward": ("walk_forward", "walk_backward"),
+    "sit_stand": ("lower", "rise"),
+    "turn_left_right": ("turn_left", "turn_right"),
+    "step_left_right": ("sidestep_left", "sidestep_right"),
+    "arms_rise_fall": ("raising_arms", "lowering_arms"),
+}
+"""Movements that only time tells apart."""
+
+
+def time_scores(
+    names: Sequence[str],
+    model: BuiltinModel,
+    features: np.ndarray,
+    shown: np.ndarray,
+    phrases: Mapping[str, Sequence[str]],
+) -> dict[str, float]:
+    """Of windows that show one movement of a pair, the share nearer to its phrase than to one of the other movement.
+
+    Every phrase of either against every phrase of the other; the mean over both directions. wave_arm_up: the AUC of
+    waving against windows in which the same hand is up and does not wave.
+    """
+    said: dict[str, list[str]] = {}
+    for text, means in phrases.items():
+        for name in means:
+            said.setdefault(name, []).append(text)
+    out = {}
+    for pair, both in TIME_PAIRS.items():
+        if not all(name in said for name in both):
+            continue
+        goals = [model.embed_text(said[name]) for name in both]
+        shows = [_positives(shown, names, [name]) for name in both]
+        shares = []
+        for own, other in ((0, 1), (1, 0)):
+            windows = features[shows[own] & ~shows[other]]
+            if len(windows) >= 10:
+                shares.append(((windows @ goals[own].T)[:, :, None] > (windows @ goals[other].T)[:, None, :]).mean())
+        if shares:
+            out[pair] = float(np.mean(shares))
+    areas = []
+    for side in ("left", "right"):
+        wave, up = (_positives(shown, names, [f"{side}_{what}"]) for what in ("wave", "arm_up"))
+        texts = [text for text in said.get(f"{side}_wave", ()) if side in text]
+        rows = wave | up
+        if texts and 10 <= wave.sum() <= rows.sum() - 10:
+            areas += [auc(features[rows] @ goal, wave[rows]) for goal in model.embed_text(texts)]
+    return out | ({"wave_arm_up": float(np.mean(areas))} if areas else {})
 
 
 def confidence_scores(model: BuiltinModel, part: str) -> dict[str, float]:

@@ -16,9 +16,11 @@ from anyskill_brax.motion.io import Motion, load_motion_folder
 from anyskill_brax.motion.synthesis import builtin_motions
 from anyskill_brax.reward_model import report
 from anyskill_brax.reward_model.distill import DistillSettings, distil_image_model, render_poses
+from anyskill_brax.reward_model.motioncodes import MOVEMENTS
 from anyskill_brax.reward_model.phrases import phrases_of
 from anyskill_brax.reward_model.posecodes import attribute_names
 from anyskill_brax.reward_model.poses import in_chunks, mirror, pose_degrees, random_poses
+from anyskill_brax.reward_model.temporal import TemporalSettings, add_temporal_tower, windows_of
 from anyskill_brax.reward_model.train import PoseData, TrainSettings, make_poses, pose_features, train_pose_model
 
 Log = Callable[[str], None]
@@ -93,6 +95,63 @@ def _train_pose(
     return model, test, in_chunks(jax.jit(model.embed_features), pose_features(character, test, which))
 
 
+def _train_temporal(
+    character: Character,
+    config: Any,
+    out: Path,
+    motion_folder: Path | None,
+    entries: Sequence[Mapping[str, Any]],
+    log: Log,
+) -> dict[str, Any]:
+    """Give every pose model in `out` its temporal tower; what the towers understand of windows of another seed."""
+    settings = TemporalSettings(**config.temporal)
+    seeds = (settings.seed, settings.seed + 10_000)
+    motions, others = ([*_motions(character, seed, settings.motion_variants)] for seed in seeds)
+    if motion_folder is not None:
+        motions += load_motion_folder(motion_folder, split="train")
+        others += load_motion_folder(motion_folder, split="test")
+    names, reports = attribute_names(character), {}
+    for name in [name for name in MODELS if (out / name / "config.json").is_file()]:
+        model = load_builtin(out / name)
+        assert isinstance(model, BuiltinPose)
+        model = add_temporal_tower(character, model, settings, motions, log)
+        save_builtin(model, out / name)
+        test = windows_of(character, settings, model.config()["input"], others, seeds[1])
+        shown, part = test.degrees > 0.5, model.config()["phrases_part"]
+        given = report.test_phrases(entries, names) if entries else {}
+        groups = {
+            "unseen_phrases": report.unseen_phrases(part),
+            "test_phrases": {text: means for text, means in given.items() if text not in phrases_of(part)},
+        }
+        reports[name] = {"motions": len(motions), "test_windows": len(test.degrees)}
+        towers = {
+            "temporal": model.embed_window,
+            "pose_of_the_last_frame": lambda x, m=model: m.embed_features(x[:, -1]),
+        }
+        for tower, embed in towers.items():
+            features = in_chunks(jax.jit(embed), test.features)
+            reports[name][tower] = {
+                group: {
+                    **report.phrase_scores(names, model, features, shown, _moving(phrases)),
+                    **report.time_scores(names, model, features, shown, phrases),
+                }
+                for group, phrases in groups.items()
+                if phrases
+            }
+        (out / name / "temporal.json").write_text(json.dumps(reports[name], indent=1) + "\n")
+        log(f"{name}, windows: {json.dumps(reports[name])}")
+    return reports
+
+
+def _moving(phrases: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    """Those about movement."""
+    return {text: means for text, means in phrases.items() if set(means) <= set(MOVEMENTS)}
+
+
+def _motions(character: Character, seed: int, variants: int) -> list[Motion]:
+    return builtin_motions(character, seed, variants) if variants else []
+
+
 def train_reward_model(
     config: Any,
     out: Path,
@@ -101,18 +160,22 @@ def train_reward_model(
     entries: Sequence[Mapping[str, Any]],
     log: Log,
 ) -> dict[str, Any]:
-    """Train `models` ("pose", "judge", "image") into `out/<model>/`, each with its report.json.
+    """Train `models` ("pose", "judge", "temporal", "image") into `out/<model>/`, each with its report.json.
 
-    "image" learns from the pose model in `out/pose`. `entries` are test phrases; training never sees them.
+    "temporal" adds a tower to the pose models in `out`, and temporal.json; "image" learns from the one in `out/pose`.
+    `entries` are test phrases; training never sees them.
     """
     character, seed = load_character(), config.encoder.seed
-    motions = builtin_motions(character, seed, config.motion_variants) if config.motion_variants else []
+    motions = _motions(character, seed, config.motion_variants)
     if motion_folder is not None:
         motions += load_motion_folder(motion_folder, split="train")
     reports: dict[str, Any] = {}
     test = test_poses(character, seed)
     for name in models:
         began = time.monotonic()
+        if name == "temporal":
+            reports[name] = _train_temporal(character, config, out, motion_folder, entries, log)
+            continue
         if name == "image":
             model, data, features = _train_image(character, config, out, motions, test, log)
         else:

@@ -5,10 +5,11 @@ A cosine is fitted to the degree to which a pose deserves a caption, T in [0, 1]
     L = sum_bc w_bc BCE(T_bc, sigmoid(k z_b . g_c + c))            (sigmoid contrastive, many positives per caption)
 
 with k, c learned and w balancing the few positives. Each batch holds every caption beside its mirror image, so that
-left and right must be told apart.
+left and right must be told apart. A few times the model is climbed: poses that it likes for a caption join the others,
+with the degree that geometry gives them, so that what fools it is learnt from.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,12 +19,13 @@ import numpy as np
 import optax
 
 from anyskill_brax.character.humanoid import Character
-from anyskill_brax.character.kinematics import forward_kinematics
+from anyskill_brax.character.kinematics import BodyState, forward_kinematics
 from anyskill_brax.clip import hashed_text
 from anyskill_brax.clip.builtin import CLIP_FEATURES, FORMAT, BuiltinPose, tensors_of
 from anyskill_brax.clip.towers import POSE_FEATURES, PoseTower, TextTower
 from anyskill_brax.motion.io import Motion
 from anyskill_brax.reward_model.captions import Captions, caption_degrees, compose
+from anyskill_brax.reward_model.optimise import climb, scattered
 from anyskill_brax.reward_model.phrases import meanings, part_of, phrases_of, phrases_sha256, unrelated
 from anyskill_brax.reward_model.posecodes import attribute_names, mirror_name
 from anyskill_brax.reward_model.poses import in_chunks, motion_poses, pose_degrees, random_poses
@@ -50,6 +52,11 @@ class TrainSettings:
     num_captions: int
     updates: int
     batch: int  # captions per update; as many mirrored ones, and twice as many poses
+    num_mined: int  # poses found by climbing the model itself, beside the others; 0 = none
+    mining_rounds: int  # how often they are found anew, evenly over the updates
+    mining_steps: int  # of each climb
+    mining_rate: float  # learning rate of the climb
+    mining_stiffness: float  # of the climb, see `optimise.climb`
     learning_rate: float
     weight_decay: float
     max_grams: int  # of a caption in training; a longer one loses the word pieces at its end
@@ -88,7 +95,12 @@ def _loss(params: dict, towers: tuple[PoseTower, TextTower], batch: dict[str, ja
     pose = towers[0].apply({"params": params["pose"]}, batch["norm_features"])
     text = towers[1].apply({"params": params["text"]}, batch["ids"], batch["keep"])
     logits = jnp.exp(params["scale"]) * jnp.asarray(pose) @ jnp.asarray(text).T + params["offset"]
-    target = caption_degrees(batch["degrees"], batch["attributes"])
+    return caption_loss(logits, batch["degrees"], batch["attributes"])
+
+
+def caption_loss(logits: jax.Array, degrees: jax.Array, attributes: jax.Array) -> jax.Array:
+    """The module's loss, of `logits [B, C]`, `degrees [B, A]` and `attributes [C, 3, 2]`."""
+    target = caption_degrees(degrees, attributes)
     share = target.mean(axis=0, keepdims=True)
     balance = jnp.sqrt((1.0 - share) / jnp.maximum(share, 0.01))
     weight = target * balance + (1.0 - target)
@@ -100,8 +112,12 @@ def _make_update(settings: TrainSettings, towers: tuple[PoseTower, TextTower], o
     def update(params: dict, moments: Any, data: dict[str, jax.Array], key: jax.Array):
         key_caption, key_pose, key_keep, key_noise = jax.random.split(key, 4)
         chosen = jax.random.randint(key_caption, (settings.batch,), 0, len(data["source"]))
-        ids = jnp.concatenate([data["ids"][chosen], data["mirrored_ids"][chosen]])
         rest = jax.random.randint(key_pose, (settings.batch,), 0, len(data["norm_features"]))
+        if settings.num_mined:  # half of the captions bring a pose that was found by climbing them
+            mined = jax.random.randint(key_pose, (settings.batch // 2,), 0, settings.num_mined)
+            chosen = chosen.at[: settings.batch // 2].set(data["mined_for"][mined])
+            rest = rest.at[: settings.batch // 2].set(len(data["norm_features"]) - settings.num_mined + mined)
+        ids = jnp.concatenate([data["ids"][chosen], data["mirrored_ids"][chosen]])
         poses = jnp.concatenate([data["source"][chosen], rest])
         norm_features = data["norm_features"][poses]
         noise = settings.feature_noise * jax.random.normal(key_noise, norm_features.shape)
@@ -117,6 +133,56 @@ def _make_update(settings: TrainSettings, towers: tuple[PoseTower, TextTower], o
         return optax.apply_updates(params, step), moments, loss
 
     return update
+
+
+def normalized(features: np.ndarray, stats: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Pose features as the tower takes them."""
+    return ((features - stats["mean"]) / stats["std"]).clip(-CLIP_FEATURES, CLIP_FEATURES)
+
+
+def _mining_updates(settings: TrainSettings) -> list[int]:
+    """When the model is climbed: evenly, neither at the start nor at the end."""
+    rounds = settings.mining_rounds
+    return [settings.updates * (i + 1) // (rounds + 1) for i in range(rounds)]
+
+
+def mine(
+    character: Character,
+    settings: TrainSettings,
+    which: str,
+    stats: Mapping[str, np.ndarray],
+    towers: tuple[PoseTower, TextTower],
+    params: dict,
+    data: Mapping[str, jax.Array],
+    start: np.ndarray,
+    seed: int,
+) -> dict[str, jax.Array]:
+    """Poses that the model likes for the captions `data["mined_for"]`: their features and true degrees.
+
+    Climbs begin at standing and at `start [M, 35]` by turns; half of them stop early, for poses on the way.
+    """
+
+    @jax.jit
+    def embed(bodies: BodyState) -> jax.Array:
+        norm = jnp.clip(
+            (POSE_FEATURES[which](character, bodies) - stats["mean"]) / stats["std"], -CLIP_FEATURES, CLIP_FEATURES
+        )
+        return jnp.asarray(towers[0].apply({"params": params["pose"]}, norm))
+
+    goals = jax.jit(lambda ids: towers[1].apply({"params": params["text"]}, ids))(data["ids"][data["mined_for"]])
+    free = scattered(character, start, jax.random.key(seed))
+    steps = (settings.mining_steps, settings.mining_steps // 3)
+    halves = np.array_split(np.arange(len(start)), 2)
+    qpos = np.concatenate(
+        [
+            climb(character, embed, goals[half], free[half], n, settings.mining_rate, settings.mining_stiffness)
+            for half, n in zip(halves, steps, strict=True)
+        ]
+    )
+    rest = np.zeros((len(qpos), 34), np.float32)
+    poses = PoseData(qpos, rest, pose_degrees(character, qpos, rest))
+    norm_features = normalized(pose_features(character, poses, which), stats)
+    return {"norm_features": jnp.asarray(norm_features), "degrees": jnp.asarray(poses.degrees)}
 
 
 def fit_confidence(phrases: Sequence[str], seen_elsewhere: Sequence[str], alien: Sequence[str]) -> dict[str, Any]:
@@ -157,15 +223,19 @@ def train_pose_model(
     )
     features = pose_features(character, data, which)
     stats = {"mean": features.mean(axis=0), "std": np.maximum(features.std(axis=0), 0.03)}
+    mined_for = np.random.default_rng(settings.seed).integers(len(captions.texts), size=settings.num_mined)
+    first = captions.source[mined_for]  # until the model has been climbed, a mined pose is the caption's own
     arrays = {
         "ids": ids,
         "mirrored_ids": mirrored_ids,
         "attributes": captions.attributes,
         "mirrored_attributes": captions.mirrored_attributes,
         "source": captions.source,
-        "norm_features": ((features - stats["mean"]) / stats["std"]).clip(-CLIP_FEATURES, CLIP_FEATURES),
-        "degrees": data.degrees,
+        "mined_for": mined_for,
+        "norm_features": np.concatenate([features, features[first]]),
+        "degrees": np.concatenate([data.degrees, data.degrees[first]]),
     }
+    arrays["norm_features"] = normalized(arrays["norm_features"], stats)
     tensors = {key: jnp.asarray(value) for key, value in arrays.items()}
     text = TextTower(
         num_buckets=settings.num_buckets,
@@ -187,6 +257,10 @@ def train_pose_model(
     update, moments = _make_update(settings, towers, optimiser), optimiser.init(params)
     losses = []
     for number in range(settings.updates):
+        if settings.num_mined and number in _mining_updates(settings):
+            found = mine(character, settings, which, stats, towers, params, tensors, data.qpos[first], number)
+            tensors |= {k: tensors[k].at[-settings.num_mined :].set(v) for k, v in found.items()}
+            log(f"{name}: climbed {settings.num_mined} captions")
         params, moments, loss = update(params, moments, tensors, jax.random.fold_in(key_train, number))
         losses.append(loss)
         if (number + 1) % 500 == 0:

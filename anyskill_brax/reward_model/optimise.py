@@ -1,0 +1,74 @@
+"""Poses found by climbing a reward: what a controller would be led to, were it able to do anything.
+
+The free variables are the hinges, pitch and roll; whatever is lowest stays on the floor; nothing moves.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from anyskill_brax import rotations
+from anyskill_brax.character.humanoid import Character
+from anyskill_brax.character.kinematics import BodyState, forward_kinematics, lowest_points
+
+
+def standing(character: Character, count: int) -> jax.Array:
+    """`count` times the free variables of standing, `[count, J + 2]` [rad]."""
+    hinges = jnp.clip(0.0, jnp.asarray(character.joint_low), jnp.asarray(character.joint_high))
+    return jnp.tile(jnp.concatenate([hinges, jnp.zeros(2)]), (count, 1))
+
+
+def grounded_pose(character: Character, free: jax.Array) -> jax.Array:
+    """Free variables `[..., J + 2]`, hinges then pitch and roll [rad] -> `qpos [..., 35]`, resting on the floor."""
+    hinges = jnp.clip(free[..., :-2], jnp.asarray(character.joint_low), jnp.asarray(character.joint_high))
+    axes = jnp.eye(3)
+    root = rotations.quat_mul(
+        rotations.from_axis_angle(axes[1], free[..., -2]), rotations.from_axis_angle(axes[0], free[..., -1])
+    )
+    qpos = jnp.concatenate([jnp.zeros((*free.shape[:-1], 3)), root, hinges], axis=-1)
+    lowest = lowest_points(character, forward_kinematics(character, qpos, jnp.zeros((*free.shape[:-1], 34))))
+    return qpos.at[..., 2].add(-lowest.min(axis=-1))
+
+
+def climb(
+    character: Character,
+    embed: Callable[[BodyState], jax.Array],
+    goals: jax.Array,
+    start: jax.Array,
+    updates: int,
+    learning_rate: float,
+    stiffness: float,
+) -> jax.Array:
+    """Gradient ascent on cosine - stiffness |free|^2, `goals [K, D]` from `start [K, J + 2]`: `qpos [K, 35]`.
+
+    `stiffness` is the only prior, so limbs that the text leaves open may do odd things: the controller's prior holds
+    them in a real run.
+    """
+
+    def cost(free: jax.Array) -> jax.Array:
+        bodies = forward_kinematics(character, grounded_pose(character, free), jnp.zeros((len(free), 34)))
+        return -jnp.sum(embed(bodies) * goals) + stiffness * jnp.sum(free**2)
+
+    optimiser = optax.adam(learning_rate)
+
+    @jax.jit
+    def solve(free: jax.Array) -> jax.Array:
+        def body(_, carry):
+            free, moments = carry
+            step, moments = optimiser.update(jax.grad(cost)(free), moments)
+            return optax.apply_updates(free, step), moments
+
+        free, _ = jax.lax.fori_loop(0, updates, body, (free, optimiser.init(free)))
+        return grounded_pose(character, free)
+
+    return solve(start)
+
+
+def scattered(character: Character, qpos: np.ndarray, key: jax.Array) -> jax.Array:
+    """Free variables to begin from: hinges of `qpos [K, 35]`, random pitch and roll; every other one stands."""
+    turned = 0.3 * jax.random.normal(key, (len(qpos), 2))
+    free = jnp.concatenate([jnp.asarray(qpos[:, 7:]), turned], axis=-1)
+    return jnp.where(jnp.arange(len(qpos))[:, None] % 2 == 0, standing(character, len(qpos)), free)
