@@ -6,6 +6,7 @@
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 import _door
 
@@ -27,7 +28,12 @@ def main() -> None:
     zoo = skill_zoo.PACKAGED if options.zoo == "packaged" else Path(options.zoo)
     models = {kind: load_builtin(options.source / kind) for kind in options.only}
     for kind, model in models.items():
-        report = json.loads((options.source / kind / "report.json").read_text())
+        reports = {
+            name: json.loads((options.source / kind / name).read_text())
+            for name in ("report.json", "temporal.json")
+            if (options.source / kind / name).is_file()
+        }
+        report = reports["report.json"]
         measured = {
             f"{group}_{name}": float(report[group][name])
             for group in ("unseen_phrases", "confidence")
@@ -41,24 +47,45 @@ def main() -> None:
             metrics=measured,
             config={"role": ROLES[kind]},
             motions={"builtin": "made by this project, Apache-2.0"},
-            files={"report.json": json.dumps(report, indent=1).encode(), "card.md": card(kind, model.name).encode()},
+            files={
+                **{name: json.dumps(measured, indent=1).encode() for name, measured in reports.items()},
+                "card.md": card(kind, model, reports).encode(),
+            },
             command=_door.command(options.source / kind),
         )
         print(f"published {skill_id}, role {ROLES[kind]}")
 
 
-def card(kind: str, name: str) -> str:
+def card(kind: str, model: Any, reports: dict[str, Any]) -> str:
+    """What it sees, how well, and what it does not understand."""
     sees = {
         "pose": "positions and velocities of the bodies",
         "judge": "joint rotations and their rates",
         "image": "one 64 px picture",
     }[kind]
-    return f"""# {name}
+    unseen = reports["report.json"]["unseen_phrases"]
+    lines = [f"- unseen phrases, single poses: {_percent(unseen, 'auc', 'sides', 'opposites')}"]
+    if "temporal.json" in reports:
+        names = ("auc", "forward_backward", "sit_stand", "turn_left_right", "wave_arm_up")
+        moving = _percent(reports["temporal.json"]["mixed"]["unseen_phrases"], *names)
+        lines.append(f"- unseen phrases about movement, windows of {model.window} latent steps: {moving}")
+    time = "rhythm, counting and order beyond a second and a third" if model.window > 1 else "time: it sees one instant"
+    still = ", movement of any kind" if kind == "image" else ""
+    return f"""# {model.name}
 
 A pose-language encoder trained by this project from geometry (docs/reward-model.md). It sees {sees}.
 It is not CLIP: it understands the words of `anyskill_brax/reward_model/phrases.toml` and near relatives; a text outside
 that vocabulary gets a low confidence. `report.json` holds everything that was measured.
+
+{chr(10).join(lines)}
+
+It does not understand: {time}{still}; negation ("don't" is ignored); objects and other bodies; style ("sadly"); which
+limb does what in long sentences; other languages; left and right of a body that lies on the floor.
 """
+
+
+def _percent(scores: dict[str, float], *names: str) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {scores[name]:.3f}" for name in names if name in scores)
 
 
 if __name__ == "__main__":

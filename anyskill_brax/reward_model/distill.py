@@ -98,7 +98,8 @@ def distil_image_model(
     @jax.jit
     def update(params: Any, moments: Any, images: jax.Array, goals: jax.Array, hints: jax.Array, chosen: jax.Array):
         def loss(params: Any) -> tuple[jax.Array, jax.Array]:
-            feature, read = tower.apply({"params": params}, images[chosen].astype(jnp.float32) / 255.0)
+            told: Any = tower.apply({"params": params}, images[chosen].astype(jnp.float32) / 255.0)
+            feature, read = told
             missed = jnp.mean((read - hints[chosen]) ** 2)
             goal = goals[chosen]
             near = jnp.sum(feature * goal, axis=-1).mean()

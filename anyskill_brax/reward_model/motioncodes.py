@@ -52,7 +52,8 @@ def _travel(f: Frame, standing: jax.Array) -> dict[str, jax.Array]:
 def _rising(f: Frame) -> dict[str, jax.Array]:
     pelvis, grounded = f.pos["pelvis"][..., 2], ramp(f.clearance.max(axis=-1), 0.15, 0.06)
     up, low = _rise(pelvis), ramp(pelvis.min(axis=-1), 0.85, 0.72)
-    hands = sum(f.pos[f"{s}_hand"][..., 2] - f.pos[f"{s}_upper_arm"][..., 2] for s in SIDES) / 2
+    left, right = (f.pos[f"{side}_hand"][..., 2] - f.pos[f"{side}_upper_arm"][..., 2] for side in SIDES)
+    hands = 0.5 * (left + right)
     return {
         "rise": all_of(ramp(up, 0.05, 0.25), low, grounded),
         "lower": all_of(ramp(-up, 0.05, 0.25), low, grounded),

@@ -116,6 +116,7 @@ def _train_temporal(
         assert isinstance(model, BuiltinPose)
         model = add_temporal_tower(character, model, settings, motions, log)
         save_builtin(model, out / name)
+        _amend_report(out / name, model)
         test = windows_of(character, settings, model.config()["input"], others, seeds[1])
         shown, part = test.degrees > 0.5, model.config()["phrases_part"]
         given = report.test_phrases(entries, names) if entries else {}
@@ -125,7 +126,8 @@ def _train_temporal(
         }
         reports[name] = {"motions": len(motions), "test_windows": len(test.degrees)}
         towers = {
-            "temporal": model.embed_window,
+            "mixed": model.embed_window,
+            "temporal": model.embed_time,
             "pose_of_the_last_frame": lambda x, m=model: m.embed_features(x[:, -1]),
         }
         for tower, embed in towers.items():
@@ -141,6 +143,18 @@ def _train_temporal(
         (out / name / "temporal.json").write_text(json.dumps(reports[name], indent=1) + "\n")
         log(f"{name}, windows: {json.dumps(reports[name])}")
     return reports
+
+
+def _about(model: BuiltinModel) -> dict[str, Any]:
+    """Which weights a report is about."""
+    megabytes = round(sum(tensor.nbytes for tensor in model.to_tensors().values()) / 1e6, 2)
+    return {"sha256": model.sha256, "megabytes": megabytes}
+
+
+def _amend_report(folder: Path, model: BuiltinModel) -> None:
+    """The pose tower's report stays true of the model with one tower more."""
+    report = json.loads((folder / "report.json").read_text())
+    (folder / "report.json").write_text(json.dumps(report | _about(model), indent=1) + "\n")
 
 
 def _moving(phrases: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
@@ -183,8 +197,7 @@ def train_reward_model(
         save_builtin(model, out / name)
         reports[name] = {
             "seconds_to_train": round(time.monotonic() - began, 1),
-            "sha256": model.sha256,
-            "megabytes": round(sum(t.nbytes for t in model.to_tensors().values()) / 1e6, 2),
+            **_about(model),
             "motions": len(motions),
             **evaluate_model(character, model, data, features, entries),
         }

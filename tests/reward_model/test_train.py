@@ -23,6 +23,11 @@ SMALL = TrainSettings(
     num_captions=1500,
     updates=4,
     batch=64,
+    num_mined=64,
+    mining_rounds=1,
+    mining_steps=3,
+    mining_rate=0.05,
+    mining_stiffness=0.001,
     learning_rate=5e-3,
     weight_decay=1e-4,
     max_grams=64,
@@ -90,5 +95,10 @@ def test_one_command_trains_reward_judge_and_image(tmp_path, monkeypatch):
             load_builtin(tmp_path / name).sha256 == json.loads((tmp_path / name / "report.json").read_text())["sha256"]
         )
     pose, judge, image = (load_builtin(tmp_path / name).config() for name in ("pose", "judge", "image"))
+    for name in ("pose", "judge"):
+        assert load_builtin(tmp_path / name).window == 8
+        assert (
+            0 <= json.loads((tmp_path / name / "temporal.json").read_text())["temporal"]["unseen_phrases"]["auc"] <= 1
+        )
     assert pose["phrases_part"] != judge["phrases_part"] and pose["input"] != judge["input"]
     assert image["teacher_sha256"] == load_builtin(tmp_path / "pose").sha256
