@@ -28,6 +28,7 @@ from anyskill_brax.evaluate import (
     untrained_policies,
 )
 from anyskill_brax.high_level.run import TrainedSkill
+from anyskill_brax.policies import LowLevelController
 from anyskill_brax.render.video import film
 from anyskill_brax.skill import Skill
 from anyskill_brax.workdir import write_atomically
@@ -52,6 +53,19 @@ DRAWN = {
     "sigma": "noise of the latents",
 }
 """Training's metrics -> what the curves of a skill are called."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What all skills of one run are made of, and how; it stays with every one of them."""
+
+    controller: Entry
+    low_level: LowLevelController
+    judge: RewardModel
+    reward_model: Mapping[str, str]  # name and sha256
+    config: Mapping[str, Any]
+    command: Sequence[str] = ()
+    listed: bytes = b""  # the list of instructions
 
 
 @dataclass(frozen=True)
@@ -81,32 +95,18 @@ def find_entry(skill_id: Id, zoo: Folder | None) -> Entry:
 
 
 def grade_and_publish(
-    trained: Sequence[TrainedSkill],
-    *,
-    env: HumanoidEnv,
-    controller: Entry,
-    low_level: Any,
-    judge: RewardModel,
-    zoo: Folder,
-    workdir: Path,
-    config: Mapping[str, Any],
-    reward_model: Mapping[str, str],
-    seed: int,
-    command: Sequence[str] = (),
-    listed: bytes = b"",
+    trained: Sequence[TrainedSkill], recipe: Recipe, *, env: HumanoidEnv, zoo: Folder, workdir: Path, seed: int
 ) -> list[Verdict]:
     """Every skill beside untrained policies of the same shape under the judge; those that pass are saved to `zoo`.
 
     One that the judge passes but that does not stay up for ten seconds, or that geometry contradicts, is saved too: the
     reasons stand in its manifest, which says `unverified`.
 
-    `command` and `listed`, the list of instructions, stay with every skill, so that it can be made again.
-
     Verdicts are kept in the run's folder, so calling this again repeats no evaluation and adds no version.
     """
     file = workdir / PUBLISHED
     known = _read_verdicts(file)
-    judged = Judge.create(judge, [skill.instruction.text for skill in trained])
+    judged = Judge.create(recipe.judge, [skill.instruction.text for skill in trained])
     untrained: Episodes | None = None
     verdicts = []
     for skill in trained:
@@ -114,18 +114,16 @@ def grade_and_publish(
         if verdict is None or (verdict.id and Store(Path(zoo)).resolve(SkillId.parse(verdict.id)) is None):
             key_baseline, key_episodes = jax.random.split(jax.random.PRNGKey(seed))
             if untrained is None:
-                policies = untrained_policies(key_baseline, low_level, skill.policy.widths, EPISODES)
+                policies = untrained_policies(key_baseline, recipe.low_level, skill.policy.widths, EPISODES)
                 untrained = rollout_policy(
-                    env, low_level, policies, key_baseline, EPISODES, LATENT_STEPS, one_each=True
+                    env, recipe.low_level, policies, key_baseline, EPISODES, LATENT_STEPS, one_each=True
                 )
-            episodes = rollout_policy(env, low_level, skill.policy, key_episodes, EPISODES, LATENT_STEPS)
+            episodes = rollout_policy(env, recipe.low_level, skill.policy, key_episodes, EPISODES, LATENT_STEPS)
             result = grade(judged, skill.instruction.text, _graded(episodes), _graded(untrained))
             geometry = decide(env, _graded(episodes), skill.instruction.text)
-            admission, skill_id = with_geometry(weigh(result, episodes, judge), geometry), ""
+            admission, skill_id = with_geometry(weigh(result, episodes, recipe.judge), geometry), ""
             if result.passed:
-                made_of = (controller, low_level, judge, reward_model)
-                how = (config, command, listed)
-                skill_id = _save(skill, result, geometry, admission, episodes, env, *made_of, zoo, *how)
+                skill_id = _save(skill, recipe, result, geometry, admission, episodes, env, zoo)
             remark, seen = "; ".join(admission.reasons), str(geometry.get("predicate_held", ""))
             verdict = Verdict(skill.instruction.slug, skill.instruction.text, result, skill_id, remark, seen)
             known[verdict.slug] = verdict
@@ -167,35 +165,29 @@ def _read_verdicts(file: Path) -> dict[str, Verdict]:
 
 def _save(
     trained: TrainedSkill,
+    recipe: Recipe,
     result: Grade,
     geometry: Mapping[str, Any],
     admission: Admission,
     episodes: Episodes,
     env: HumanoidEnv,
-    controller: Entry,
-    low_level: Any,
-    judge: RewardModel,
-    reward_model: Mapping[str, str],
     zoo: Folder,
-    config: Mapping[str, Any],
-    command: Sequence[str],
-    listed: bytes,
 ) -> str:
     instruction = trained.instruction
     skill = Skill(
         policy=trained.policy,
-        low_level=low_level,
+        low_level=recipe.low_level,
         instruction=instruction.text,
         slug=instruction.slug,
-        low_level_id=str(controller.id),
-        low_level_sha256=controller.manifest.weights.sha256,
+        low_level_id=str(recipe.controller.id),
+        low_level_sha256=recipe.controller.manifest.weights.sha256,
     )
     metrics = {
         **result.metrics(),
         **geometry,
         "episodes": EPISODES,
-        "judge": judge.name,
-        "judge_sha256": judge.sha256,
+        "judge": recipe.judge.name,
+        "judge_sha256": recipe.judge.sha256,
         "reward_before": trained.reward_before,
         "reward_after": trained.reward_after,
         "similarity_after": trained.score_after,
@@ -214,48 +206,42 @@ def _save(
         instruction.slug,
         zoo=zoo,
         metrics=metrics,
-        config={**config, "reward_model": dict(reward_model)},
-        motions=controller.manifest.motions,
+        config={**recipe.config, "reward_model": dict(recipe.reward_model)},
+        motions=recipe.controller.manifest.motions,
         files={
             "preview.gif": preview,
-            "card.md": card(trained, result, geometry, controller, judge, reward_model).encode(),
+            "card.md": card(trained, recipe, result, geometry).encode(),
             CURVES: write_curves(trained.metrics, "update", DRAWN),
-            INSTRUCTIONS: listed,
+            INSTRUCTIONS: recipe.listed,
             "rollout.safetensors": tensors_to_bytes({"qpos": np.asarray(episodes.qpos[:, best])}),
         },
-        command=command,
+        command=recipe.command,
         admission=admission,
         force=True,
     )
     return str(skill_id)
 
 
-def card(
-    trained: TrainedSkill,
-    result: Grade,
-    geometry: Mapping[str, Any],
-    controller: Entry,
-    judge: RewardModel,
-    reward_model: Mapping[str, str],
-) -> str:
+def card(trained: TrainedSkill, recipe: Recipe, result: Grade, geometry: Mapping[str, Any]) -> str:
     """A page on the skill for people: what it is, how good, made of what."""
     held = geometry.get("predicate_held", "no predicate knows this instruction")
     seconds = GRADED_STEPS / 6
     return f"""# {trained.instruction.text}
 
-A high-level policy (AnySkill) on the low-level controller `{controller.id}`.
+A high-level policy (AnySkill) on the low-level controller `{recipe.controller.id}`.
 
 | graded over {EPISODES} episodes of {seconds:.0f} s | this skill | untrained policies |
 |---|---|---|
-| similarity with the instruction, judge `{judge.name}` | {result.mean:.3f} ± {result.standard_error:.3f} | \
+| similarity with the instruction, judge `{recipe.judge.name}` | {result.mean:.3f} ± {result.standard_error:.3f} | \
 {result.untrained_mean:.3f} ± {result.untrained_standard_error:.3f} |
 
 The difference is {result.margin:.1f} standard errors. It fell in {result.fell:.0%} of the episodes. In \
 {result.retrieved:.0%} of them the judge found this instruction the nearest of those trained beside it.
 By geometry, episodes in which the predicate held (95 % interval): {held}.
 
-Rewarded by `{reward_model["name"]}` (sha256 {reward_model["sha256"][:12]}), which had no part in the grade; training
-took its mean reward per latent step from {trained.reward_before:+.2f} to {trained.reward_after:+.2f}.
+Rewarded by `{recipe.reward_model["name"]}` (sha256 {recipe.reward_model["sha256"][:12]}), which had no part in the \
+grade; training took its mean reward per latent step
+from {trained.reward_before:+.2f} to {trained.reward_after:+.2f}.
 """
 
 

@@ -70,20 +70,16 @@ def main() -> int:
     if options.no_publish:
         return 0
     console.print(f"grading with {judge.name}")
-    verdicts = publish.grade_and_publish(
-        trained,
-        env=env,
+    recipe = publish.Recipe(
         controller=controller,
         low_level=low_level,
         judge=judge,
-        zoo=zoo,
-        workdir=workdir,
-        config=settings,
         reward_model={"name": model.name, "sha256": model.sha256},
-        seed=settings["seed"],
+        config=settings,
         command=_door.command(),
         listed=options.instructions.read_bytes(),
     )
+    verdicts = publish.grade_and_publish(trained, recipe, env=env, zoo=zoo, workdir=workdir, seed=settings["seed"])
     console.print(publish.table(trained, verdicts))
     published = sum(bool(v.id) for v in verdicts)
     console.print(f"{published} of {len(verdicts)} published in {zoo}")
