@@ -2,6 +2,7 @@
 
     tools/evaluate.py skills --zoo my_zoo --out outputs/evaluate        every skill of the zoo, or those named
     tools/evaluate.py skills humanoid/wave-right-hand --episodes 64
+    tools/evaluate.py low_level humanoid/low-level-v3 --motions builtin my_clips    what a controller has learned
 
 Writes eval.json and report.html (one file with films, no network) into --out and prints the table.
 """
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import _door
+import _evaluate_low_level
 from _models import load_reward_model
 
 
@@ -103,6 +105,7 @@ def main() -> int:
     sub.add_argument("--seconds", type=float, default=6.0, help="of an episode")
     sub.add_argument("--films", type=int, default=8, help="how many skills are filmed")
     sub.add_argument("--seed", type=int, default=0)
+    _evaluate_low_level.add_arguments(commands.add_parser("low_level", help="what a low-level controller has learned"))
     args = parser.parse_args()
     return args.run(args)
 

@@ -21,7 +21,13 @@ MAX_SHIFT = 0.3  # [rad]
 
 
 def support_shift(character: Character, qpos: np.ndarray, qvel: np.ndarray, qacc: np.ndarray) -> np.ndarray:
-    """PD target shift `[F, J]` [rad] that carries poses `qpos [F, 35]` at `qvel [F, 34]` and `qacc [F, 34]`.
+    """PD target shift `[F, J]` [rad] that carries poses `qpos [F, 35]` at `qvel [F, 34]` and `qacc [F, 34]`."""
+    torque = support_torque(character, qpos, qvel, qacc)
+    return np.clip(torque / character.kp, -MAX_SHIFT, MAX_SHIFT).astype(np.float32)
+
+
+def support_torque(character: Character, qpos: np.ndarray, qvel: np.ndarray, qacc: np.ndarray) -> np.ndarray:
+    """Torque of every hinge `[F, J]` [Nm] that moves the figure so, damping not counted; not limited.
 
     The root's share of the inverse dynamics is what the floor must give; the feet that are down give it, by the
     smallest wrenches (weighted least norm). Without a foot down, as in flight, the floor gives nothing.
@@ -33,8 +39,7 @@ def support_shift(character: Character, qpos: np.ndarray, qvel: np.ndarray, qacc
     gram = (on_root * cheap[:, None]) @ np.swapaxes(on_root, 1, 2) + 1e-9 * np.eye(6)
     multipliers = np.linalg.solve(gram, force[:, :6, None])[..., 0]
     wrench = cheap * np.einsum("fij,fi->fj", on_root, multipliers) * down.max(axis=1, keepdims=True)
-    torque = force[:, 6:] - np.einsum("fj,fjd->fd", wrench, jacobian[:, :, 6:])
-    return np.clip(torque / character.kp, -MAX_SHIFT, MAX_SHIFT).astype(np.float32)
+    return force[:, 6:] - np.einsum("fj,fjd->fd", wrench, jacobian[:, :, 6:])
 
 
 def accelerations(qvel: np.ndarray, clip: np.ndarray, rate: float = 30.0, smooth: float = 1.5) -> np.ndarray:

@@ -33,11 +33,34 @@ class Rate:
 
     @classmethod
     def of(cls, holds: np.ndarray) -> "Rate":
+        if not holds.size:
+            return cls(0, 0, 0.0, 1.0)
         return cls(int(holds.sum()), holds.size, *wilson(int(holds.sum()), holds.size))
 
     @property
     def share(self) -> float:
-        return self.successes / self.episodes
+        """nan where there was no episode."""
+        return self.successes / self.episodes if self.episodes else float("nan")
 
     def __str__(self) -> str:
         return f"{self.successes}/{self.episodes} ({self.low:.2f} to {self.high:.2f})"
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A mean with its standard error and how many trials it is of; numbers that are not finite are left out."""
+
+    mean: float
+    standard_error: float
+    trials: int
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> "Mean":
+        values = np.asarray(values, np.float64).reshape(-1)
+        values = values[np.isfinite(values)]
+        if not values.size:
+            return cls(float("nan"), float("nan"), 0)
+        return cls(float(values.mean()), standard_error(values), values.size)
+
+    def __str__(self) -> str:
+        return f"{self.mean:.3g} ± {self.standard_error:.2g}"

@@ -1,0 +1,374 @@
+"""Controllers examined: each measure on movements made by hand, then the stage and the tool."""
+
+import importlib
+import json
+import re
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from constructed import both, pose
+from stand_ins import random_controller
+from zoo_objects import make_controller, make_skill
+
+import skill_zoo
+from anyskill_brax import rotations
+from anyskill_brax.character.kinematics import forward_kinematics
+from anyskill_brax.evaluate.controller import coverage, exam, frechet, imitation, movement, robustness, sphere
+from anyskill_brax.evaluate.controller.clips import Clips
+from anyskill_brax.evaluate.controller.stage import RATE, Recording, Stage, held, joint_power
+from anyskill_brax.evaluate.controller.windows import pose_errors, unlikeness, windows
+from anyskill_brax.low_level.reference import tracking_error
+from anyskill_brax.motion.io import motion_bodies, motion_from_qpos, save_motion_folder
+from anyskill_brax.motion.synthesis import builtin_motions
+from anyskill_brax.networks import sample_latents
+from anyskill_brax.physics.state import PhysicsState
+
+HEAD = 2
+
+
+def recorded(character, qpos: np.ndarray) -> Recording:
+    """Poses `[F, W, 35]` as if they had been played."""
+    frames, worlds = qpos.shape[:2]
+    flat = qpos.reshape(-1, 35).astype(np.float32)
+    bodies, _ = motion_bodies(character, flat, np.zeros((len(flat), 34)))
+    pos = np.asarray(bodies.pos).reshape(frames, worlds, -1, 3)
+    return Recording(qpos, pos, np.zeros((frames, worlds)), np.zeros(worlds, bool), character.body("head"))
+
+
+def heights(head: np.ndarray) -> Recording:
+    """Only how high the head is, `[F, W]`."""
+    pos = np.zeros((*head.shape, 3, 3))
+    pos[..., HEAD, 2] = head
+    return Recording(np.zeros((*head.shape, 35)), pos, np.zeros(head.shape), np.zeros(head.shape[1], bool), HEAD)
+
+
+@pytest.fixture(scope="module")
+def poses(character) -> np.ndarray:
+    """Five that are far apart, `[5, 35]`."""
+    wide, arms, up = both(shoulder_x=80), both(shoulder_y=-80), both(shoulder_y=-160)
+    turned = pose(character, **wide)
+    turned[3:7] = [0.0, 0.0, 0.0, 1.0]
+    every = pose(character), turned, pose(character, **arms), pose(character, **up), pose(character, abdomen_y=60)
+    return np.stack(every).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def clips(character, poses) -> Clips:
+    """Each of them held for a second."""
+    motions = [
+        motion_from_qpos(character, f"pose {i}", 30.0, np.repeat(p[None], 30, axis=0), category="still")
+        for i, p in enumerate(poses)
+    ]
+    return Clips.create(character, motions, 3)
+
+
+# -- windows ---------------------------------------------------------------------------------------------------------
+
+
+def test_windows_forget_place_and_heading_and_measure_metres(character):
+    (walk,) = builtin_motions(character, kinds=["walk"])
+    turn = np.asarray(rotations.yaw_quat(jnp.asarray(1.2)))
+    moved = walk.qpos.copy()
+    moved[:, :3] = np.asarray(rotations.rotate(jnp.asarray(turn), jnp.asarray(moved[:, :3]))) + np.array([3.0, -2.0, 0])
+    moved[:, 3:7] = np.asarray(rotations.quat_mul(jnp.asarray(turn), jnp.asarray(moved[:, 3:7])))
+    here, there = (recorded(character, q[:, None]) for q in (walk.qpos, moved))
+    seen = windows(here.qpos, here.pos, 3)
+    assert seen.shape[1:] == (1, 4 * 15 * 3)
+    assert windows(there.qpos, there.pos, 3) == pytest.approx(seen, abs=1e-5)
+    higher = windows(here.qpos, here.pos + np.array([0, 0, 0.07]), 3)
+    assert np.linalg.norm(higher - seen, axis=-1) == pytest.approx(0.07, abs=1e-5)
+    standing = np.repeat(walk.qpos[:1], 40, axis=0)
+    faster = standing.copy()
+    faster[:, 0] += 0.3 * np.arange(40)  # 1.5 m in each sixth of a second
+    still, fast = (recorded(character, q[:, None]) for q in (standing, faster))
+    gap = windows(fast.qpos, fast.pos, 5) - windows(still.qpos, still.pos, 5)
+    assert np.linalg.norm(gap, axis=-1) == pytest.approx(1.5 * np.sqrt((0 + 1 + 4 + 9) / 4), abs=1e-4)
+
+
+def test_pose_errors_are_the_tracking_error_of_training(character, poses):
+    bodies = [forward_kinematics(character, jnp.asarray(p), jnp.zeros(34)) for p in poses]
+    for i, j in ((0, 1), (2, 4)):
+        ours = pose_errors(poses[i], np.asarray(bodies[i].pos), poses[j], np.asarray(bodies[j].pos))
+        assert ours == pytest.approx(float(tracking_error(bodies[i], bodies[j])), abs=1e-5)
+
+
+def test_unlikeness_is_symmetric_and_blind_to_timing():
+    a, b = np.random.default_rng(0).normal(size=(2, 12, 6))
+    assert unlikeness(a, a[::-1]) == pytest.approx(0.0, abs=1e-6)
+    assert unlikeness(a, b) == pytest.approx(unlikeness(b, a))
+    assert unlikeness(np.zeros((1, 2)), np.array([[3.0, 4.0]])) == pytest.approx(5.0)
+
+
+# -- coverage, Frechet distance --------------------------------------------------------------------------------------
+
+
+def test_rollouts_that_are_the_clips_cover_all_of_them_evenly(character, poses, clips):
+    same = recorded(character, np.repeat(poses[None], 75, axis=0))
+    found = coverage.coverage(same, clips.atlas, 5, np.random.default_rng(0))
+    assert (found.share, found.voted, found.votes) == (1.0, 5, (1,) * 5)
+    assert found.entropy == pytest.approx(1.0)
+    assert found.distance == pytest.approx(0.0, abs=1e-5) and found.distance_between_clips > 0.05
+    assert found.uniform_share == pytest.approx(1 - 0.8**5, abs=0.03), "five draws among five"
+
+
+def test_one_clip_again_and_again_covers_one(character, poses, clips):
+    one = recorded(character, np.repeat(poses[None, [2] * 8], 75, axis=0))
+    found = coverage.coverage(one, clips.atlas, 5, np.random.default_rng(0))
+    assert found.share == pytest.approx(0.2) and found.entropy == 0.0 and found.nearest == (2,) * 8
+
+
+def test_a_heap_on_the_floor_has_no_vote_but_a_roll_has(character, poses, clips):
+    lying = pose(character, pitch=90)
+    heap = np.repeat(poses[:1], 90, axis=0)
+    heap[20:] = lying
+    roll = np.repeat(poses[:1], 90, axis=0)
+    roll[35:50] = lying
+    nearest, _ = coverage.votes(recorded(character, np.stack([heap, roll], axis=1)), clips.atlas, 5)
+    assert nearest.tolist() == [-1, 0]
+
+
+def test_the_jackknife_is_what_leaving_each_draw_out_gives():
+    counts = np.array([4, 1, 1, 0, 2])
+    draws = np.repeat(np.arange(5), counts)
+    for statistic in (coverage.share, coverage.entropy):
+        left = np.array([statistic(np.bincount(np.delete(draws, i), minlength=5)) for i in range(8)])
+        by_hand = np.sqrt(7 / 8 * ((left - left.mean()) ** 2).sum())
+        assert coverage.jackknife(counts, statistic) == pytest.approx(by_hand)
+    assert coverage.entropy(np.array([3, 3])) == pytest.approx(1.0) and coverage.entropy(np.zeros(4)) == 0.0
+
+
+def test_frechet_distance_of_two_gaussians_in_closed_form():
+    rng = np.random.default_rng(1)
+    spin, _ = np.linalg.qr(rng.normal(size=(4, 4)))
+    wide, narrow = np.array([4.0, 1.0, 0.25, 0.0]), np.array([1.0, 1.0, 1.0, 0.0])
+    a = (np.zeros(4), spin @ np.diag(wide) @ spin.T)
+    b = (np.array([3.0, 0, 0, 4.0]), spin @ np.diag(narrow) @ spin.T)
+    assert frechet.between(a, b) == pytest.approx(np.sqrt(25 + 1 + 0 + 0.25), abs=1e-6)  # (2 - 1)^2, 0, (1/2 - 1)^2
+    points = rng.normal(size=(500, 4))
+    apart = [frechet.between(frechet.moments(points), frechet.moments(points + s)) for s in (0.0, 0.1, 0.5)]
+    assert apart == pytest.approx([0.0, 0.2, 1.0], abs=1e-5)  # a shift of s in each of four dimensions
+    mean, covariance = frechet.moments(points)
+    assert covariance == pytest.approx(np.cov(points, rowvar=False, bias=True))
+    assert mean == pytest.approx(points.mean(axis=0))
+
+
+# -- staying up ------------------------------------------------------------------------------------------------------
+
+
+def test_survival_and_recovery_of_heads_that_rise_and_fall():
+    head = np.full((150, 4), 1.3)
+    head[90:, 1] = 0.2  # falls at 3 s
+    head[:60, 2] = 0.2  # lies for 2 s
+    head[:, 3] = 0.2  # never rises
+    found = robustness.survival(heights(head[:, :2]))
+    assert (found.up.successes, found.up.episodes) == (1, 2)
+    assert found.seconds_up.mean == pytest.approx((5 + 3) / 2) and found.curve == (1.0, 1.0, 1.0, 0.5, 0.5)
+    got = robustness.recovery_of(heights(head), np.array([False, False, True, True]), 1.35)
+    assert (got.got_up.successes, got.got_up.episodes, got.stayed_up.successes) == (1, 2, 1)
+    assert got.time.mean == pytest.approx(2.5), "half a second of being up is part of it"
+    assert got.curve == (0.0, 0.0, 0.0, 0.0, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5)
+    briefly = np.full((60, 1), 0.2)
+    briefly[20:30] = 1.3
+    assert robustness.recovery_of(heights(briefly), np.array([True]), 1.35).got_up.successes == 0
+    assert np.isnan(robustness.recovery_of(heights(briefly), np.array([False]), 1.35).got_up.share)
+
+
+def test_the_push_that_fells_half_lies_between_two_speeds():
+    assert robustness.half_speed([0, 1, 2], [1.0, 0.75, 0.25]) == pytest.approx(1.5)
+    assert np.isnan(robustness.half_speed([0, 1], [1.0, 0.9]))
+
+
+# -- the sphere ------------------------------------------------------------------------------------------------------
+
+
+def test_consistency_of_latents_that_name_their_movement_and_of_some_that_do_not():
+    first = np.random.default_rng(0).normal(size=(6, 5, 8))
+    named = sphere.consistency_of(first, first + 1e-3)
+    assert named.ratio > 50 and named.median_ratio > 50 and named.found_again.successes == 6
+    assert sphere.consistency_of(first, np.roll(first, 1, axis=0)).found_again.successes == 0
+
+
+def test_switches_count_only_worlds_that_were_up():
+    source, target = np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1])
+    ready, up = np.array([True, True, False, True]), np.array([True, False, False, True])
+    found = sphere.transitions_of(("a", "b"), source, target, ready, up, 2.0, 3.0)
+    assert found.share[0] == (1.0, 0.0) and np.isnan(found.share[1][0]) and found.share[1][1] == 1.0
+    assert (found.up.successes, found.up.episodes, found.held.successes, found.held.episodes) == (0, 1, 2, 2)
+
+
+def test_a_path_of_latents_stays_on_the_sphere_and_ends_where_it_should():
+    a, b = np.asarray(sample_latents(jax.random.PRNGKey(0), (2, 3), 8))
+    path = sphere.slerp_schedule(a, b, seconds=2.0, rest=1.0)
+    assert path.shape == (6 + 12 + 6, 3, 8)
+    assert np.linalg.norm(path, axis=-1) == pytest.approx(1.0, abs=1e-5)
+    assert path[:6] == pytest.approx(np.stack([a] * 6), abs=1e-5) and path[-1] == pytest.approx(b, abs=1e-5)
+
+
+# -- movement --------------------------------------------------------------------------------------------------------
+
+
+def test_power_is_torque_times_velocity_within_the_limit(character):
+    knee = character.joint_names.index("left_knee")
+    kp, kd, limit = (float(getattr(character, name)[knee]) for name in ("kp", "kd", "torque_limit"))
+    state = PhysicsState.create(jnp.asarray(character.default_qpos), jnp.zeros(34).at[6 + knee].set(-2.0))
+    lead = jnp.zeros(28).at[knee]
+    assert joint_power(character, state, lead.set(0.01)) == pytest.approx(2.0 * (kp * 0.01 + kd * 2.0))
+    assert joint_power(character, state, lead.set(3.0)) == pytest.approx(2.0 * (limit + kd * 2.0))
+    assert joint_power(character, state.replace(qvel=jnp.zeros(34)), lead.set(3.0)) == 0.0
+
+
+def test_clips_beside_themselves_have_ratio_one(character):
+    motions = builtin_motions(character, kinds=["walk"])
+    clips = Clips.create(character, motions, 3)
+    qpos, qvel, clip = motions[0].qpos, motions[0].qvel, np.zeros(motions[0].num_frames)
+    same = recorded(character, qpos[:, None])
+    same.power[:] = movement.reference_power(character, qpos, qvel, clip)[:, None]
+    for measure in movement.movement(character, same, clips):
+        assert measure.ratio == pytest.approx(1.0, abs=0.05) or measure.reference == 0.0, measure
+    still = movement.reference_power(character, qpos[:1].repeat(9, axis=0), np.zeros((9, 34)), clip[:9])
+    assert still == pytest.approx(0.0)
+
+
+def test_a_clip_that_is_followed_exactly_has_no_error_and_a_fallen_one_is_lost(character, clips, poses):
+    exact = recorded(character, np.repeat(poses[None, 3:4], 29, axis=0))
+    other = recorded(character, np.repeat(poses[None, [0, 3]], 29, axis=0))
+    stand = poses[0], recorded(character, poses[None, :1]).pos[0, 0]
+    found, best = imitation.measure(clips, 3, 29, exact, other, stand, 0.35, 3)
+    assert best == 1 and found["kept"] and found["kept_share"] == 1.0
+    assert [found[k] for k in ("error", "following_unlikeness", "held_unlikeness")] == pytest.approx([0] * 3, abs=1e-5)
+    assert found["standing_error"] > 0.05 and found["standing_unlikeness"] > 0.05
+    fallen = np.repeat(poses[3:4], 29, axis=0)
+    fallen[10:] = pose(character, pitch=90)
+    found, _ = imitation.measure(clips, 3, 29, recorded(character, fallen[:, None]), other, stand, 0.35, 3)
+    assert not found["kept"] and found["kept_share"] == pytest.approx(10 / 29)
+
+
+# -- the stage and the tool ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def stage(character) -> Stage:
+    return Stage.create(character, random_controller(character), "native", 4)
+
+
+def test_worlds_do_not_know_their_neighbours(stage):
+    latents = np.asarray(sample_latents(jax.random.PRNGKey(1), (6,), 8))
+    starts = stage.stand(jax.random.PRNGKey(2), 6)
+    all_of_them = stage.play(starts, held(latents, 1.5))
+    last = stage.play(jax.tree.map(lambda x: x[5:], starts), held(latents[5:], 0.5))
+    assert all_of_them.qpos.shape == (45, 6, 35) and not all_of_them.broken.any()
+    np.testing.assert_array_equal(all_of_them.qpos[:15, 5:], last.qpos)
+    assert (all_of_them.power > 0).all()
+    assert stage.cost(6, 1.5) == 8 * 2.0
+
+
+def test_a_push_is_a_change_of_velocity(stage):
+    starts = jax.tree.map(lambda x: jnp.repeat(x[:1], 2, axis=0), stage.stand(jax.random.PRNGKey(3), 1))
+    latents = np.repeat(np.asarray(sample_latents(jax.random.PRNGKey(4), (1,), 8)), 2, axis=0)
+    push = np.array([[0.0, 0, 0], [0.0, 0.0, 2.0]])  # upwards, where no floor is in the way
+    played = stage.play(starts, held(latents, 2.0), {1: push})
+    np.testing.assert_array_equal(played.qpos[:RATE, 0], played.qpos[:RATE, 1])
+    rise = played.pos[RATE + 2, :, 0, 2] - played.pos[RATE - 1, :, 0, 2]
+    assert rise[1] - rise[0] > 0.1
+
+
+@pytest.mark.slow
+def test_a_controller_that_cannot_move_never_gets_up(character):
+    limp = random_controller(character)
+    limp = limp.replace(params=jax.tree.map(jnp.zeros_like, limp.params))
+    stage = Stage.create(character, limp, "native", 4)
+    found, played = robustness.recovery(stage, jax.random.PRNGKey(0), np.eye(4, 8), 1.0)
+    assert found.got_up.successes == 0 and found.got_up.episodes == played.qpos.shape[1] >= 2
+    assert found.time.trials == 0
+
+
+@pytest.fixture
+def tool(monkeypatch):
+    """Run the tool in this process; returns its exit code."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "tools"))
+    door, module = importlib.import_module("_door"), importlib.import_module("evaluate")
+
+    def run(*args) -> int:
+        monkeypatch.setattr("sys.argv", ["evaluate.py", *map(str, args)])
+        with pytest.raises(SystemExit) as stopped:
+            door.run(module.main)
+        return int(stopped.value.code or 0)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def zoo(character, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("zoo")
+    skill_zoo.save(random_controller(character), "low-level", zoo=folder)
+    other = make_controller(1)
+    skill_zoo.save(other, "other", zoo=folder)
+    skill_zoo.save(make_skill(other, "bow"), "bow", zoo=folder, force=True)
+    return folder
+
+
+TINY = ("block=4", "latents=3", "seconds=2.0", "candidates=1", "clip_seconds=1.0", "twice=2", "twice_seconds=2.0")
+TINY += ("paths=1", "path_seconds=1.0", "switches=2", "switch_repeats=1", "switch_before=1.0", "switch_after=1.0")
+TINY += ("falls=3", "recovery_seconds=1.0", "pushed=1", "push_speeds=(0.0,1.0)", "push_seconds=1.0", "films=0")
+
+
+@pytest.mark.slow
+def test_a_controller_is_examined_twice_alike_and_as_planned(tool, zoo, character, tmp_path, capsys, monkeypatch):
+    save_motion_folder(tmp_path / "mine", builtin_motions(character, kinds=["bow", "wave"]))
+    size = [word for setting in TINY for word in ("--set", setting)]
+    command = ["low_level", "humanoid/low-level", "--zoo", zoo, "--motions", tmp_path / "mine", *size, "--seed", 7]
+    counted = []
+    monkeypatch.setattr(exam.Progress, "watch", lambda self, played: counted.append((self.total, played)))
+    found = []
+    for out in (tmp_path / "first", tmp_path / "second"):
+        counted.clear()
+        assert tool(*command, "--out", out) == 0
+        assert sum(played for _, played in counted) == pytest.approx(counted[0][0]), "played as planned"
+        found.append(json.loads((out / "eval.json").read_text()))
+        assert found[-1]["about"].pop("date")
+    assert found[0] == found[1]
+    one = found[0]
+    assert one["about"]["seed"] == 7 and one["about"]["latents"] == 3
+    assert skill_zoo.search.find("humanoid/low-level", zoo).summary.sha256 in one["about"]["controller"]
+    assert one["coverage"]["rollouts"] == 3 and one["coverage"]["clips"] == 3  # a bow, a wave of either hand
+    clips = {clip["name"]: clip["in_training"] for clip in one["imitation"]["clips"]}
+    assert clips == {"bow": False, "wave_right": False, "wave_left": False}
+    assert len(one["targets"]) == 5 and {m["name"] for m in one["movement"]} >= {"median jerk", "power"}
+    assert "survival of random latents >= 95%" in capsys.readouterr().out
+    page = (tmp_path / "first" / "report.html").read_text()
+    assert page.count("data:image/png;base64,") == 6 and "http" not in re.sub(r"base64,[^\"]*", "", page)
+
+
+def test_progress_says_how_much_is_done_and_left():
+    lines = []
+    progress = exam.Progress(40.0, lines.append)
+    progress.ask("one")
+    progress.watch(10.0)
+    progress.ask("two")
+    assert "[  0%] one" in lines[0] and "to go" not in lines[0]
+    assert "[ 25%] two" in lines[1] and "about 0.0 min to go" in lines[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["humanoid/no-such"], "no-such"),
+        (["humanoid/bow"], "is a skill"),
+        (["humanoid/low-level", "--motions", "EMPTY"], "no motions"),
+        (["humanoid/low-level", "--motions", "nowhere"], "no such folder"),
+        (["humanoid/low-level", "--motions", "builtin:one"], "builtin:SEED"),
+        (["humanoid/low-level", "--split", "test"], "builtin:1"),
+        (["humanoid/low-level", "--latents", "1"], "latents is 1"),
+        (["humanoid/low-level", "--set", "latent=4"], "did you mean"),
+    ],
+)
+def test_bad_input_is_one_message_and_leaves_no_trace(tool, zoo, tmp_path, capsys, arguments, says):
+    (tmp_path / "empty").mkdir()
+    arguments = [tmp_path / "empty" if argument == "EMPTY" else argument for argument in arguments]
+    assert tool("low_level", *arguments, "--zoo", zoo, "--out", tmp_path / "out") == 2
+    error = capsys.readouterr().err
+    assert says in error and "Traceback" not in error
+    assert not (tmp_path / "out").exists()
