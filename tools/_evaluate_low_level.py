@@ -4,12 +4,10 @@ import argparse
 import datetime
 import json
 from pathlib import Path
-from typing import Any
 
 import _door
 from _config import add_config_arguments, load_config
-
-SPLITS = ("train", "test", "all")
+from _sources import add_source_arguments, find_controller, load_sources
 
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
@@ -17,14 +15,7 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("id", metavar="ID", help="a controller of the zoo: humanoid/low-level-v3")
     sub.add_argument("--zoo", type=Path, help="a zoo folder; default: SKILL_ZOO_PATH, the packaged zoo, the cache")
     sub.add_argument("--out", type=Path, default=Path("outputs/evaluate_low_level"), help="the folder of the report")
-    sub.add_argument(
-        "--motions",
-        nargs="+",
-        default=["builtin"],
-        metavar="SOURCE",
-        help="`builtin`, `builtin:SEED` (the same kinds by other dice: left out of training), folders of clips",
-    )
-    sub.add_argument("--split", choices=SPLITS, default="train", help="which clips of folders (default train)")
+    add_source_arguments(sub)
     add_config_arguments(sub, "configs/evaluate.py")
     sub.add_argument("--quick", action="store_true", help="short for --config configs/evaluate.py:quick")
     for name, kind, what in (
@@ -36,30 +27,6 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
         sub.add_argument(f"--{name}", type=kind, help=f"{what}; short for --set {name}=...")
 
 
-def load_sources(sources: list[str], split: str) -> list[Any]:
-    """The motions of `--motions` and `--split`. `UserError` where there are none."""
-    import dataclasses
-
-    from anyskill_brax.character.humanoid import load_character
-    from anyskill_brax.motion.io import load_motion_folder
-    from anyskill_brax.motion.synthesis import builtin_motions
-    from anyskill_brax.types import UserError
-
-    found = []
-    for source in sources:
-        kind, _, seed = source.partition(":")
-        if kind != "builtin" or Path(source).is_dir():
-            found += load_motion_folder(Path(source), split=None if split == "all" else split)
-        elif seed and not seed.isdigit():
-            raise UserError(f"--motions {source}: expected builtin or builtin:SEED, e.g. builtin:1")
-        elif not int(seed or 0) and split == "test":
-            raise UserError("the built-in motions are all for training; left out are those of another seed, builtin:1")
-        else:
-            made = builtin_motions(load_character(), seed=int(seed or 0))
-            found += [dataclasses.replace(m, name=f"{m.name}.seed{seed}") for m in made] if int(seed or 0) else made
-    return found
-
-
 def low_level(args: argparse.Namespace) -> int:
     from rich.markup import escape
     from rich.table import Table
@@ -68,9 +35,7 @@ def low_level(args: argparse.Namespace) -> int:
     from anyskill_brax.evaluate.controller.exam import Sizes, examine
     from anyskill_brax.evaluate.controller.page import summary, write
     from anyskill_brax.evaluate.report import Page
-    from anyskill_brax.types import UserError
     from anyskill_brax.workdir import write_atomically
-    from skill_zoo.search import find
     from skill_zoo.zoo import load_entry
 
     if args.quick:
@@ -78,9 +43,7 @@ def low_level(args: argparse.Namespace) -> int:
     short = {name: getattr(args, name) for name in ("latents", "seconds", "films", "seed")}
     args.set = [*args.set, *(f"{name}={value}" for name, value in short.items() if value is not None)]
     sizes = Sizes.from_config(load_config(args))
-    entry = find(args.id, args.zoo)
-    if entry.kind != "low_level":
-        raise UserError(f"{entry.id} is a {entry.kind}; `low_level` measures low-level controllers, `skills` the rest")
+    entry = find_controller(args.id, args.zoo)
     motions, console, character = load_sources(args.motions, args.split), _door.make_console(), load_character()
     say = lambda line: console.print(line, markup=False, highlight=False)  # noqa: E731
     answers = examine(character, load_entry(entry, []), motions, sizes, say)

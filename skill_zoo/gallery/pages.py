@@ -60,14 +60,23 @@ def front_page(count: int) -> str:
 
 def player_page() -> str:
     """Two skills side by side in 3-D (static/player.js); `player.html?a=ID&b=ID` chooses them."""
-    body = """<header><h1>Player</h1><p><a href="index.html">All entries</a></p></header>
+    body = f"""<header><h1>Player</h1><p><a href="index.html">All entries</a></p></header>
 <main id="main">
 <div class="choice">
 <label for="a">Skill</label> <select id="a"></select>
 <label for="b">Beside it</label> <select id="b"><option value="">none</option></select>
 </div>
-<p id="keys">In the picture: arrow keys turn the camera, plus and minus zoom, space plays and pauses.</p>
-<div id="view"><canvas id="canvas" tabindex="0" role="application" aria-label="The humanoid replays the skill" \
+{stage_controls("the skill")}
+<p id="message" role="status" aria-live="polite"></p>
+</main>"""
+    scripts = ("static/three.min.js", "data/zoo.js", "data/character.js", "static/stage.js", "static/player.js")
+    return _page("Player", body, scripts)
+
+
+def stage_controls(what: str) -> str:
+    """The canvas and what static/stage.js needs under it; `what` is replayed."""
+    return f"""<p id="keys">In the picture: arrow keys turn the camera, plus and minus zoom, space plays and pauses.</p>
+<div id="view"><canvas id="canvas" tabindex="0" role="application" aria-label="The humanoid replays {what}" \
 aria-describedby="keys"></canvas></div>
 <div class="controls">
 <button type="button" id="play">Play</button>
@@ -77,11 +86,7 @@ aria-describedby="keys"></canvas></div>
 <option value="0.25">quarter</option><option value="0.5">half</option>
 <option value="1" selected>real time</option><option value="2">double</option></select>
 <button type="button" id="reset">Reset the camera</button>
-</div>
-<p id="message" role="status" aria-live="polite"></p>
-</main>"""
-    scripts = ("static/three.min.js", "data/zoo.js", "data/character.js", "static/player.js")
-    return _page("Player", body, scripts)
+</div>"""
 
 
 def skill_page(

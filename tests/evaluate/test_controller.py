@@ -1,9 +1,7 @@
 """Controllers examined: each measure on movements made by hand, then the stage and the tool."""
 
-import importlib
 import json
 import re
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +24,7 @@ from anyskill_brax.motion.synthesis import builtin_motions
 from anyskill_brax.networks import sample_latents
 from anyskill_brax.physics.state import PhysicsState
 
+TOOL = "evaluate"
 HEAD = 2
 
 
@@ -283,21 +282,6 @@ def test_a_controller_that_cannot_move_never_gets_up(character):
     found, played = robustness.recovery(stage, jax.random.PRNGKey(0), np.eye(4, 8), 1.0)
     assert found.got_up.successes == 0 and found.got_up.episodes == played.qpos.shape[1] >= 2
     assert found.time.trials == 0
-
-
-@pytest.fixture
-def tool(monkeypatch):
-    """Run the tool in this process; returns its exit code."""
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "tools"))
-    door, module = importlib.import_module("_door"), importlib.import_module("evaluate")
-
-    def run(*args) -> int:
-        monkeypatch.setattr("sys.argv", ["evaluate.py", *map(str, args)])
-        with pytest.raises(SystemExit) as stopped:
-            door.run(module.main)
-        return int(stopped.value.code or 0)
-
-    return run
 
 
 @pytest.fixture(scope="module")

@@ -96,5 +96,5 @@ class Clips:
 
 @jax.jit
 def _encode(reference: Reference, low_level: LowLevelController, rows: jax.Array) -> jax.Array:
-    window = reference.window(rows, low_level.style.num_frames)
+    window = reference.window(rows, low_level.style.encoder_frames)
     return low_level.style.encode(window.reshape(rows.shape[0], -1))

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from anyskill_brax.character.humanoid import Character
@@ -92,7 +93,7 @@ def _survival(page: Page, a: Answers) -> None:
     axes = figure.subplots()
     for label, found in (("random latents", a.survival), ("latents of the clips", a.survival_of_clips)):
         axes.plot(range(len(found.curve) + 1), [1.0, *found.curve], label=label)
-    _finish(axes, "s", "share still up")
+    _finish(axes, "s", "share still up", top=1.02)
     page.figure(figure, "Still up after so many seconds")
 
 
@@ -206,7 +207,7 @@ def _recovery(page: Page, a: Answers) -> None:
     figure = Figure(figsize=(5, 3), layout="constrained")
     axes = figure.subplots()
     axes.plot(0.5 * np.arange(len(r.curve) + 1), [0.0, *r.curve])
-    _finish(axes, "s", "share that got up")
+    _finish(axes, "s", "share that got up", top=1.02)
     page.figure(figure, "Up again within so many seconds")
 
 
@@ -221,7 +222,7 @@ def _pushes(page: Page, a: Answers) -> None:
     figure = Figure(figsize=(5, 3), layout="constrained")
     axes = figure.subplots()
     axes.errorbar(a.pushes.speeds, shares, yerr=bounds, marker="o", capsize=3)
-    _finish(axes, "push [m/s]", "share still up")
+    _finish(axes, "push [m/s]", "share still up", top=1.02)
     page.figure(figure, f"Survival under pushes, {INTERVAL}")
 
 
@@ -238,9 +239,9 @@ def _movement(page: Page, a: Answers) -> None:
     )
 
 
-def _finish(axes, x: str, y: str, bottom: float = -0.02) -> None:
+def _finish(axes: Axes, x: str, y: str, bottom: float = -0.02, top: float | None = None) -> None:
     axes.set(xlabel=x, ylabel=y)
-    axes.set_ylim(bottom=bottom)
+    axes.set_ylim(bottom, top)
     axes.grid(alpha=0.3)
     if axes.get_legend_handles_labels()[0]:
         axes.legend()
