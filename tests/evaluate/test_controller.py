@@ -190,6 +190,17 @@ def test_consistency_of_latents_that_name_their_movement_and_of_some_that_do_not
     assert sphere.consistency_of(first, np.roll(first, 1, axis=0)).found_again.successes == 0
 
 
+def test_twice_as_fast_is_eight_times_the_jerk():
+    time = np.arange(40.0)[:, None, None] / RATE
+    slow, fast = (np.sin(w * time) * np.ones((1, 2, 3)) for w in (1.0, 2.0))
+    every = np.ones(40, bool)
+    assert imitation.jerk_ratio(slow, slow, every) == pytest.approx(1.0)
+    assert imitation.jerk_ratio(2 * slow, slow, every) == pytest.approx(2.0)
+    start = np.arange(40) < 6  # where both are straight in jerk
+    assert imitation.jerk_ratio(fast, slow, start) == pytest.approx(8.0, rel=0.05)
+    assert np.isnan(imitation.jerk_ratio(fast, 0 * slow, every))
+
+
 def test_switches_count_only_worlds_that_were_up():
     source, target = np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1])
     ready, up = np.array([True, True, False, True]), np.array([True, False, False, True])

@@ -82,16 +82,20 @@ class Clips:
         return np.asarray(flat).reshape(*rows.shape, -1)
 
     def following(self, low_level: LowLevelController, clip: np.ndarray, steps: int) -> np.ndarray:
-        """What the encoder asks for along each clip `[W]`: at every latent step the window that comes, `[T, W, L]`."""
-        ends = (np.arange(steps)[:, None] + 1) * LATENT_STEPS
-        return self.latents(
-            low_level, np.broadcast_to(clip, (steps, len(clip))), np.broadcast_to(ends, (steps, len(clip)))
-        )
+        """What the encoder asks for along each clip `[W]`: `[T, W, L]`, one per latent step.
+
+        As in training: the latent of the window that comes, as long as the encoder's, renewed when that is over.
+        """
+        window = low_level.style.encoder_frames
+        ends = (np.arange(steps) * LATENT_STEPS // window + 1) * window
+        every = np.broadcast_to(clip, (steps, len(clip)))
+        return self.latents(low_level, every, np.broadcast_to(ends[:, None], every.shape))
 
     def some_latents(self, low_level: LowLevelController, dice: np.random.Generator, count: int) -> np.ndarray:
-        """`count` latents `[N, L]`: a clip by chance, all alike, and a frame of it."""
+        """`count` latents `[N, L]`: a clip by chance, all alike, and a window that begins anywhere in it."""
         clip = dice.integers(len(self), size=count)
-        return self.latents(low_level, clip, (dice.random(count) * self.frames[clip]).astype(int))
+        first = (dice.random(count) * self.frames[clip]).astype(int)
+        return self.latents(low_level, clip, first + low_level.style.encoder_frames - 1)
 
 
 @jax.jit

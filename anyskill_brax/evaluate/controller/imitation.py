@@ -1,9 +1,9 @@
 """Can it do each clip? Under latents that follow the clip, and under the best of a few that are held.
 
-Following: at every latent step the encoder's latent of the window that comes, from the clip's first frame. Held: one
-latent for all of it, the best of N that the encoder gives to N windows spread over the clip; it cannot know where in
-the clip it is, so it is measured by unlikeness, which asks for the same movements at any time. Beside both, a figure
-that only stands: what is no better than that imitates nothing.
+Following: from the clip's first frame, the encoder's latent of the window that comes, whenever the last one is over.
+Held: one latent for all of it, the best of N that the encoder gives to N windows spread over the clip; it cannot know
+where in the clip it is, so it is measured by unlikeness, which asks for the same movements at any time. Beside both, a
+figure that only stands: what is no better than that imitates nothing.
 """
 
 from collections.abc import Sequence
@@ -18,6 +18,7 @@ from anyskill_brax.evaluate.controller.clips import Clips
 from anyskill_brax.evaluate.controller.stage import BLOCK, RATE, Recording, Stage, held
 from anyskill_brax.evaluate.controller.windows import pose_errors, unlikeness, windows
 from anyskill_brax.evaluate.intervals import Mean, Rate
+from anyskill_brax.evaluate.quality import jerks, middle
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class ClipResult:
     following_unlikeness: float
     held_unlikeness: float  # of the best held latent
     standing_unlikeness: float
+    jerk_ratio: float  # following: median jerk over the clip's, of the frames before it was lost; nan for none
     held_second: float  # of the clip, from which the best held latent is [s]
 
 
@@ -48,6 +50,7 @@ class Imitation:
     following_unlikeness: Mean
     held_unlikeness: Mean
     standing_unlikeness: Mean
+    jerk_ratio: float  # median over clips
     better_than_standing: Rate  # clips whose following or held unlikeness is below that of standing
     clips: tuple[ClipResult, ...]
 
@@ -66,7 +69,7 @@ def imitation(
     following = stage.play(clips.begin(stage.env, every), clips.following(stage.low_level, every, steps))
     source = np.repeat(every, candidates)
     part = np.tile((np.arange(candidates) + 1.0) / candidates, len(clips))
-    at = (part * frames[source]).astype(int)
+    at = np.clip((part * frames[source]).astype(int), stage.low_level.style.encoder_frames - 1, None)
     latents = clips.latents(stage.low_level, source, at)
     trials = stage.play(clips.begin(stage.env, source), held(latents, steps / BLOCK))
     training, stand = clips.seen_in_training(stage.low_level), _standing(stage)
@@ -113,7 +116,14 @@ def measure(
         "following_unlikeness": float(unlikeness(windows(own_qpos, own_pos, stride), goal)),
         "held_unlikeness": float(apart.min()),
         "standing_unlikeness": float(unlikeness(windows(*rest, stride), goal)),
+        "jerk_ratio": jerk_ratio(own_pos, goal_pos, ~lost),
     }, int(apart.argmin())
+
+
+def jerk_ratio(own: np.ndarray, goal: np.ndarray, counts: np.ndarray) -> float:
+    """Median jerk of positions `[F, B, 3]` over that of others, of the frames that count `[F]`."""
+    ours, theirs = (middle(jerks(pos, float(RATE), counts), np.median) for pos in (own, goal))
+    return ours / theirs if theirs > 0 else float("nan")
 
 
 def summary(clips: Sequence[ClipResult]) -> Imitation:
@@ -127,6 +137,7 @@ def summary(clips: Sequence[ClipResult]) -> Imitation:
         following_unlikeness=mean("following_unlikeness"),
         held_unlikeness=mean("held_unlikeness"),
         standing_unlikeness=mean("standing_unlikeness"),
+        jerk_ratio=middle(np.array([clip.jerk_ratio for clip in clips]), np.median),
         better_than_standing=Rate.of(np.array(best)),
         clips=tuple(clips),
     )

@@ -41,6 +41,7 @@ def summary(answers: Answers) -> list[tuple[str, str, str]]:
         ("error following | standing [m]", f"{i.error} | {i.standing_error}", clips),
         ("unlikeness following | best held latent | standing [m]",
          f"{i.following_unlikeness} | {i.held_unlikeness} | {i.standing_unlikeness}", clips),
+        ("jerk following / the clip's, median over clips", f"{i.jerk_ratio:.2f}", clips),
         ("same latent twice | two latents [m]", f"{apart.same} | {apart.different}", f"{apart.same.trials} latents"),
         ("ratio of the two (of medians)", f"{apart.ratio:.2f} ({apart.median_ratio:.2f})", str(apart.same.trials)),
         ("a latent found again by its rollout", percent(apart.found_again), str(apart.same.trials)),
@@ -135,7 +136,7 @@ def _imitation(page: Page, a: Answers) -> None:
     seen = sum(clip.in_training for clip in i.clips)
     page.text(
         f"{len(i.clips)} clips, {seen} of them named among its training motions. Following: from the first frame, the "
-        "latent is at every latent step the encoder's of the window that comes. Error: mean distance of body origins, "
+        "latent is always the encoder's of the window that comes. Error: mean distance of body origins, "
         "each figure seen from its own root, over all frames, fallen or not. Kept: never lost, or of one clip the "
         "share of its frames before it was. Unlikeness compares windows whatever their timing, so that a held latent "
         "(the best of a few of the clip's own) can be measured too. Standing is a figure that does nothing; "
