@@ -42,7 +42,7 @@ def low_level(args: argparse.Namespace) -> int:
         args.config = "configs/evaluate.py:quick"
     short = {name: getattr(args, name) for name in ("latents", "seconds", "films", "seed")}
     args.set = [*args.set, *(f"{name}={value}" for name, value in short.items() if value is not None)]
-    sizes = Sizes.from_config(load_config(args))
+    sizes = Sizes.from_config(load_config(args).to_dict())
     entry = find_controller(args.id, args.zoo)
     motions, console, character = load_sources(args.motions, args.split), _door.make_console(), load_character()
     say = lambda line: console.print(line, markup=False, highlight=False)  # noqa: E731

@@ -1,7 +1,7 @@
 """The answers to every question, as values, and the targets they are held to."""
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -49,12 +49,12 @@ class Answers:
 
     def to_json(self) -> dict[str, Any]:
         """A number that could not be measured is null."""
-        whole = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "reels"}
-        plain = {k: [asdict(x) for x in v] if isinstance(v, tuple) else v for k, v in whole.items()}
-        plain = {k: v if isinstance(v, list | int) else asdict(v) for k, v in plain.items()}
-        plain["imitation"]["categories"] = {k: asdict(v) for k, v in self.imitation.categories.items()}
-        for category in plain["imitation"]["categories"].values():
-            del category["clips"]
+        plain: dict[str, Any] = asdict(replace(self, reels=()))
+        del plain["reels"]
+        plain["imitation"]["categories"] = {
+            name: {k: v for k, v in asdict(found).items() if k != "clips"}
+            for name, found in self.imitation.categories.items()
+        }
         plain["targets"] = [asdict(target) for target in self.targets]
         return json.loads(json.dumps(plain), parse_constant=lambda _: None)
 

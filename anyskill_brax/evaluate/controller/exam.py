@@ -134,8 +134,8 @@ def examine(
     twice = sphere_latents("consistency", sizes.twice)
     consistent = sphere.consistency(stage, key("twice"), twice, sizes.twice_seconds, sizes.stride)
     progress.ask(f"interpolation along {sizes.paths} paths")
-    ends = [clips.some_latents(low_level, dice(f"path {end}"), sizes.paths) for end in ("from", "to")]
-    paths = sphere.interpolation(stage, key("paths"), *ends, sizes.path_seconds)
+    begin, end = (clips.some_latents(low_level, dice(f"path {at}"), sizes.paths) for at in ("from", "to"))
+    paths = sphere.interpolation(stage, key("paths"), begin, end, sizes.path_seconds)
     progress.ask(f"transitions between {sizes.switches} latents")
     names, switched = some_of_each(clips, low_level, dice("switches"), key("switches"), sizes.switches)
     switches = sphere.transitions(

@@ -72,7 +72,8 @@ def explore(
                 y=float(places[i, 1]),
             )
         )
-    chosen = far_apart(latents, [i for i in every if not points[i].falls] or list(every), anchors)
+    whole = list(range(len(clips)))
+    chosen = far_apart(latents, [i for i in whole if not points[i].falls] or whole, anchors)
     ways = tuple((a, b) for a in chosen for b in chosen if a != b)
     report(f"{len(ways)} ways between {len(chosen)} anchors")
     if not ways:

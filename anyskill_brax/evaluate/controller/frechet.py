@@ -38,8 +38,8 @@ def frechet(recording: Recording, atlas: Atlas, stride: int, dice: np.random.Gen
     resampled = []
     for _ in range(RESAMPLES):
         drawn = np.bincount(dice.integers(len(worlds), size=len(worlds)), minlength=len(worlds)).astype(float)
-        sums = drawn @ count, drawn @ total, np.tensordot(drawn, square, axes=1)
-        resampled.append(between(reference, _moments_of(*sums)))
+        sums = drawn @ total, np.tensordot(drawn, square, axes=1)
+        resampled.append(between(reference, _moments_of(float(drawn @ count), *sums)))
     return Frechet(
         distance=between(reference, moments(seen.reshape(-1, seen.shape[-1]))),
         error=float(np.std(resampled, ddof=1)),

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from anyskill_brax.character.humanoid import LATENT_STEPS
-from anyskill_brax.character.kinematics import forward_kinematics
 from anyskill_brax.evaluate.controller.clips import Clips
 from anyskill_brax.evaluate.controller.stage import BLOCK, RATE, Recording, Stage, held
 from anyskill_brax.evaluate.controller.windows import pose_errors, unlikeness, windows
@@ -74,7 +73,7 @@ def imitation(
     trials = stage.play(clips.begin(stage.env, source), held(latents, steps / BLOCK))
     training, stand = clips.seen_in_training(stage.low_level), _standing(stage)
     results = []
-    for clip in every:
+    for clip in range(len(clips)):
         own = slice(clip * candidates, (clip + 1) * candidates)
         recordings = following.worlds(slice(clip, clip + 1)), trials.worlds(own)
         found, best = measure(clips, clip, int(frames[clip]), *recordings, stand, lost_at, stride)
@@ -104,7 +103,7 @@ def measure(
     errors = pose_errors(own_qpos, own_pos, goal_qpos, goal_pos)
     lost = np.logical_or.accumulate((errors >= lost_at) | following.broken[0])
     goal = windows(goal_qpos, goal_pos, stride)
-    rest = tuple(np.repeat(x[None], frames, axis=0) for x in stand)
+    rest_qpos, rest_pos = (np.repeat(x[None], frames, axis=0) for x in stand)
     each = np.moveaxis(windows(trials.qpos[:frames], trials.pos[:frames], stride), 1, 0)  # [N, K, D]
     apart = unlikeness(each, goal)
     return {
@@ -112,10 +111,10 @@ def measure(
         "error": float(errors.mean()),
         "kept": not bool(lost[-1]),
         "kept_share": float((~lost).mean()),
-        "standing_error": float(pose_errors(*rest, goal_qpos, goal_pos).mean()),
+        "standing_error": float(pose_errors(rest_qpos, rest_pos, goal_qpos, goal_pos).mean()),
         "following_unlikeness": float(unlikeness(windows(own_qpos, own_pos, stride), goal)),
         "held_unlikeness": float(apart.min()),
-        "standing_unlikeness": float(unlikeness(windows(*rest, stride), goal)),
+        "standing_unlikeness": float(unlikeness(windows(rest_qpos, rest_pos, stride), goal)),
         "jerk_ratio": jerk_ratio(own_pos, goal_pos, ~lost),
     }, int(apart.argmin())
 
@@ -144,6 +143,5 @@ def summary(clips: Sequence[ClipResult]) -> Imitation:
 
 
 def _standing(stage: Stage) -> tuple[np.ndarray, np.ndarray]:
-    qpos = stage.character.default_qpos
-    bodies = forward_kinematics(stage.character, qpos, np.zeros(34, np.float32))
-    return np.asarray(qpos), np.asarray(bodies.pos)
+    standing = stage.env.place_default()
+    return np.asarray(standing.physics.qpos), np.asarray(standing.bodies.pos)

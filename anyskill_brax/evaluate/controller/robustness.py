@@ -66,7 +66,7 @@ def recovery_of(recording: Recording, down: np.ndarray, standing: float) -> Reco
     need = round(UPRIGHT_SECONDS * RATE)
     run = np.array([high[i : i + need].all(axis=0) for i in range(max(0, len(high) - need + 1))])
     run = run if len(run) else np.zeros((1, high.shape[1]), bool)
-    got_up = run.any(axis=0)
+    got_up = np.asarray(run.any(axis=0))
     time = (run.argmax(axis=0) + need) / RATE  # the half second is part of it
     marks = np.arange(0.5, len(high) / RATE + 1e-9, 0.5)
     return Recovery(

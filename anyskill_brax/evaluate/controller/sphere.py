@@ -118,5 +118,5 @@ def transitions_of(
     share = np.divide(kept, tried, out=np.full_like(kept, np.nan), where=tried > 0)
     other = ready & (source != target)
     alone = ready & (source == target)
-    rates = [Rate.of(up[rows]) for rows in (other, alone)]
-    return Transitions(names, tuple(tuple(map(float, row)) for row in share), *rates, before, after)
+    table = tuple(tuple(map(float, row)) for row in share)
+    return Transitions(names, table, Rate.of(up[other]), Rate.of(up[alone]), before, after)
