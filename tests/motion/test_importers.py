@@ -227,6 +227,10 @@ def test_amc_bad_input_is_explained(tmp_path):
         UserError, match=r"frame 2 must have one line per bone; wrong for ltibia; is the file cut short"
     ):
         read_source(write(tmp_path, "07_01.amc", AMC.format(0)[: -len("ltibia 90\n")]))
+    for wrong in ("dof rw", "dof r", "dof rx rx"):
+        write(tmp_path, "07.asf", asf_text().replace("dof rx\n", f"{wrong}\n"))
+        with pytest.raises(UserError, match=r"07\.asf, line \d+: expected some of l, rx"):
+            read_source(tmp_path / "07_01.amc")
     with pytest.raises(UserError, match=r"07\.asf: expected :root .*cut short"):
         write(tmp_path, "07.asf", ASF)
         read_source(path)
@@ -275,6 +279,11 @@ def test_deepmimic_frames_of_unequal_duration(tmp_path):
         ('{"Motion": []}', "object with 'Frames'"),
         ('{"Frames": [[0.1, 2], [0.1, 2]]}', "frame 0: expected 44 numbers .*found 2"),
         (json.dumps({"Frames": [[0.0] * 44] * 2}), "duration above 0"),
+        (json.dumps({"Frames": [[0.1, 1e7] + [0.0] * 42] * 2}), "numbers below 1e[+]06"),
+        (json.dumps({"Frames": [[0.1, 10**400] + [0.0] * 42] * 2}), "must be 44 numbers"),
+        ('{"Frames": 5}', "to be a list, found int"),
+        ('{"Frames": [' + "9" * 5000 + "]}", "DeepMimic JSON"),
+        ('{"Frames": ' + "[" * 100_000, "DeepMimic JSON"),
     ],
 )
 def test_deepmimic_bad_input_is_explained(tmp_path, text, message):

@@ -115,8 +115,8 @@ def targets(scratch: Path) -> Iterator[tuple[str, float, list[bytes], Callable[[
     roots = sorted(path for path in formats.iterdir() if path.is_dir())
     found = [entry_at(root, name.at(1)) for root in roots for name in Store(root).names()]
     manifests, weights = [e.manifest.to_bytes() for e in found], [e.read(WEIGHTS) for e in found]
-    yield "manifests", 0.25, manifests, lambda data: Manifest.from_bytes(data, "a fuzz")
-    yield "manifests, signed anew", 0.2, manifests, lambda data: Manifest.from_bytes(signed_anew(data), "a fuzz")
+    yield "manifests", 0.2, manifests, lambda data: Manifest.from_bytes(data, "a fuzz")
+    yield "manifests, signed anew", 0.17, manifests, lambda data: Manifest.from_bytes(signed_anew(data), "a fuzz")
     yield "safetensors", 0.37, weights, lambda data: read_tensors(data, "a fuzz")
     controllers = [e.read(WEIGHTS) for e in found if e.kind == "low_level"]
     yield "controllers", 0.01, controllers, lambda data: decode(data, "low_level", "a fuzz")
@@ -167,27 +167,27 @@ def _texts(scratch: Path) -> Iterator[tuple[str, float, list[bytes], Callable[[b
 
     sys.path.pop(0)
     bvh = clips.bvh_text([{}, clips.RAISE]).encode()
-    yield "BVH clips", 0.005, [bvh], via_file(scratch / "a.bvh", lambda path: read_source(path))
+    yield "BVH clips", 0.02, [bvh], via_file(scratch / "a.bvh", lambda path: read_source(path))
     (scratch / "a.asf").write_text(clips.asf_text())
     amc = clips.AMC.format(0).encode()
-    yield "AMC clips", 0.005, [amc], via_file(scratch / "a.amc", lambda path: read_source(path, fps=120.0))
+    yield "AMC clips", 0.02, [amc], via_file(scratch / "a.amc", lambda path: read_source(path, fps=120.0))
     asf = clips.asf_text().encode()
     (scratch / "b.amc").write_bytes(amc)
     yield (
         "ASF skeletons",
-        0.0025,
+        0.02,
         [asf],
         via_file(scratch / "b.asf", lambda path: read_source(scratch / "b.amc", fps=120.0, asf=path)),
     )
     file = clips.write_deepmimic(scratch, [clips.deepmimic_frame(), clips.deepmimic_frame()])
-    yield "DeepMimic clips", 0.005, [Path(file).read_bytes()], via_file(scratch / "a.txt", lambda p: read_source(p))
+    yield "DeepMimic clips", 0.02, [Path(file).read_bytes()], via_file(scratch / "a.txt", lambda p: read_source(p))
     from anyskill_brax.character.humanoid import load_character
 
     turns = np.tile([0.0, 0.0, 0.0, 1.0], (3, 15, 1))
     file = clips.save_pickle(scratch / "a.npy", clips.poselib_dict(load_character(), turns, 30))
     yield (
         "poselib clips",
-        0.0025,
+        0.02,
         [Path(file).read_bytes()],
         via_file(scratch / "b.npy", lambda path: read_source(path)),
     )

@@ -16,6 +16,8 @@ from anyskill_brax.motion.skeleton import SourceMotion, in_axes, rest_positions,
 from anyskill_brax.types import UserError
 
 DEFAULT_FPS = 120.0
+_DOFS = {"rx", "ry", "rz", "tx", "ty", "tz", "l"}
+"""Degrees of freedom: turns, travels, and a bone's length."""
 
 
 def read_amc(path: Path, asf: str | Path | None = None, fps: float | None = None) -> SourceMotion:
@@ -73,6 +75,15 @@ def _numbers(path: Path, line: int, words: list[str], count: int, expected: str)
     return values
 
 
+def _dofs(path: Path, line: int, words: list[str]) -> list[str]:
+    found = [word.lower() for word in words]
+    if not set(found) <= _DOFS or len(set(found)) != len(found):
+        raise UserError(
+            f"{path}, line {line}: expected some of {', '.join(sorted(_DOFS))}, found {' '.join(words)!r:.80}"
+        )
+    return found
+
+
 def _read_asf(path: Path) -> tuple[tuple[str, ...], np.ndarray, np.ndarray, np.ndarray, dict[str, list[str]]]:
     """Bones `[Jn]` parents first, their parents, offsets `[Jn, 3]`, axes `[Jn, 3]` [deg] and degrees of freedom."""
     ends, axis, up = {"root": np.zeros(3)}, {"root": np.zeros(3)}, {"root": "root"}
@@ -84,7 +95,7 @@ def _read_asf(path: Path) -> tuple[tuple[str, ...], np.ndarray, np.ndarray, np.n
         if key.startswith(":"):
             section = key
         elif section == ":root" and key == "order":
-            dofs["root"] = [dof.lower() for dof in rest]
+            dofs["root"] = _dofs(path, line, rest)
         elif section == ":root" and key in ("orientation", "axis"):
             if key == "orientation":
                 axis["root"] = np.array(_numbers(path, line, rest, 3, "the root's orientation"))
@@ -103,7 +114,7 @@ def _read_asf(path: Path) -> tuple[tuple[str, ...], np.ndarray, np.ndarray, np.n
             count = 1 if key == "length" else 3
             facts[key] = _numbers(path, line, rest[:count], count, f"the bone's {key}")
         elif section == ":bonedata" and key in ("name", "dof"):
-            facts[key] = " ".join(rest) if key == "name" else [dof.lower() for dof in rest]
+            facts[key] = " ".join(rest) if key == "name" else _dofs(path, line, rest)
         elif section == ":hierarchy" and key not in ("begin", "end"):
             for child in rest:
                 if child not in ends or words[0] not in order or child in up:

@@ -14,6 +14,7 @@ from anyskill_brax.motion.skeleton import SourceMotion
 from anyskill_brax.types import UserError
 
 FRAME_SIZE = 44
+_LARGEST = 1e6
 _QUATS = {
     "pelvis": 4,
     "torso": 8,
@@ -39,18 +40,24 @@ def read_deepmimic(path: Path, fps: float | None = None) -> SourceMotion:
         raise UserError(
             f"{path}, line {error.lineno}: expected DeepMimic JSON, {error.msg}; is it cut short?"
         ) from None
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, a list in a list in a list
+        raise UserError(f"{path}: expected DeepMimic JSON, {error}") from None
     except (KeyError, TypeError):
         raise UserError(f"{path}: expected a JSON object with 'Frames'") from None
+    if not isinstance(frames, list):
+        raise UserError(f"{path}: expected 'Frames' to be a list, found {type(frames).__name__}")
     for index, frame in enumerate(frames):
         if not isinstance(frame, list) or len(frame) != FRAME_SIZE:
             found = len(frame) if isinstance(frame, list) else type(frame).__name__
             raise UserError(f"{path}, frame {index}: expected {FRAME_SIZE} numbers (humanoid3d), found {found}")
     try:
         table = np.array(frames, np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise UserError(f"{path}: every frame must be {FRAME_SIZE} numbers") from None
-    if len(table) < 2 or not np.isfinite(table).all() or (table[:-1, 0] <= 0).any():
-        raise UserError(f"{path}: expected two frames or more, finite, each with a duration above 0 s")
+    if len(table) < 2 or not (np.abs(table) < _LARGEST).all() or (table[:-1, 0] <= 0).any():
+        raise UserError(
+            f"{path}: expected two frames or more, numbers below {_LARGEST:g}, each with a duration above 0 s"
+        )
 
     character = load_character()
     local = np.zeros((len(table), character.num_bodies, 4))
