@@ -19,6 +19,7 @@ def get_config(variant: str = "") -> ConfigDict:
     config.fall_height = 0.5  # [m] of the head; skills that lie or crawl: --set fall_height=0.15
     config.num_views = 1  # cameras, when the reward model reads images
     config.checkpoint_seconds = 60.0
+    config.publish_against_predicate = False  # True: what geometry contradicts is published too, as unverified
 
     config.rollout = ConfigDict(dict(num_envs=64, horizon=10, episode_length=24, instruction_axis="map"))
     config.reward = ConfigDict(

@@ -76,8 +76,8 @@ class Verdict:
     text: str
     grade: Grade
     id: str  # in the zoo; empty when not good enough
-    remark: str = ""  # what the gate has against it: published all the same, as unverified
-    geometry: str = ""  # the predicate and how often it held; reported, it refuses nothing yet
+    remark: str = ""  # what the gate has against it; with an id it was published all the same, as unverified
+    geometry: str = ""  # the predicate and how often it held
 
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
@@ -99,8 +99,9 @@ def grade_and_publish(
 ) -> list[Verdict]:
     """Every skill beside untrained policies of the same shape under the judge; those that pass are saved to `zoo`.
 
-    One that the judge passes but that does not stay up for ten seconds, or that geometry contradicts, is saved too: the
-    reasons stand in its manifest, which says `unverified`.
+    One that the judge passes but that does not stay up for ten seconds is saved too: the reasons stand in its manifest,
+    which says `unverified`. So is one that geometry contradicts, but only where `config["publish_against_predicate"]`
+    asks for it: a judge that is alone with its opinion is a known failure (docs/evaluation.md).
 
     Verdicts are kept in the run's folder, so calling this again repeats no evaluation and adds no version.
     """
@@ -122,7 +123,7 @@ def grade_and_publish(
             result = grade(judged, skill.instruction.text, _graded(episodes), _graded(untrained))
             geometry = decide(env, _graded(episodes), skill.instruction.text)
             admission, skill_id = with_geometry(weigh(result, episodes, recipe.judge), geometry), ""
-            if result.passed:
+            if result.passed and (recipe.config["publish_against_predicate"] or not contradicted(geometry)):
                 skill_id = _save(skill, recipe, result, geometry, admission, episodes, env, zoo)
             remark, seen = "; ".join(admission.reasons), str(geometry.get("predicate_held", ""))
             verdict = Verdict(skill.instruction.slug, skill.instruction.text, result, skill_id, remark, seen)
@@ -148,9 +149,14 @@ def decide(env: HumanoidEnv, episodes: Episodes, text: str) -> dict[str, Any]:
     return {"predicate": str(asked), "predicate_held": f"{asked}: {rate}", "predicate_success": rate.share, **interval}
 
 
+def contradicted(geometry: Mapping[str, Any]) -> bool:
+    """The table knows the instruction, and its predicate held in under half of the episodes."""
+    return bool(geometry) and geometry["predicate_success"] < 0.5
+
+
 def with_geometry(admission: Admission, geometry: Mapping[str, Any]) -> Admission:
-    """The gate's finding and that of `decide`: one that held in under half of the episodes is against a skill."""
-    if not geometry or geometry["predicate_success"] >= 0.5:
+    """The gate's finding and that of `decide`."""
+    if not contradicted(geometry):
         return admission
     return replace(
         admission, reasons=(*admission.reasons, f"the predicate held too seldom: {geometry['predicate_held']}")
@@ -262,6 +268,6 @@ def table(trained: Sequence[TrainedSkill], verdicts: Sequence[Verdict]) -> Table
             f"{g.mean:.3f} ± {g.standard_error:.3f}",
             f"{g.margin:+.1f}",
             escape(verdict.geometry or "-"),
-            escape(f"unverified: {verdict.remark}" if verdict.id and verdict.remark else g.reason),
+            escape(f"unverified: {verdict.remark}" if verdict.id and verdict.remark else g.reason or verdict.remark),
         )
     return rows

@@ -8,7 +8,7 @@ from zoo_objects import make_reward_model, make_skill, tree
 import skill_zoo
 from anyskill_brax.evaluate import Episodes, Grade
 from skill_zoo.admission import Admission, weigh
-from skill_zoo.publish import with_geometry
+from skill_zoo.publish import contradicted, with_geometry
 
 
 def graded(margin: float) -> Grade:
@@ -61,6 +61,7 @@ def test_save_asks_the_gate_and_an_untrained_skill_is_refused(zoo, controller):
 
 def test_geometry_stands_against_a_skill_that_the_judge_passes():
     clean = Admission(())
+    assert not contradicted({}) and contradicted({"predicate_success": 0.49})
     assert with_geometry(clean, {}) is clean, "an instruction that the table does not know"
     assert with_geometry(clean, {"predicate_success": 0.5, "predicate_held": "bow: 8/16"}) is clean
     against = with_geometry(clean, {"predicate_success": 0.0, "predicate_held": "bow: 0/16"})
