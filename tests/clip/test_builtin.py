@@ -21,8 +21,8 @@ from anyskill_brax.clip.builtin import (
     save_builtin,
     tensors_of,
 )
-from anyskill_brax.clip.reward import RewardModel
-from anyskill_brax.clip.towers import POSE_FEATURES, ImageTower, PoseTower, TextTower
+from anyskill_brax.clip.reward import RewardModel, TemporalModel
+from anyskill_brax.clip.towers import POSE_FEATURES, ImageTower, PoseTower, TextTower, WindowTower
 from anyskill_brax.types import UserError
 
 PHRASES = ["raise both arms", "raise your left arm", "walk forward", "squat down low", "kneel on one knee"]
@@ -48,14 +48,22 @@ def _perturbed(params, seed: int):
     return tree.unflatten([x + 0.3 * jax.random.normal(k, x.shape) for x, k in zip(leaves, keys, strict=True)])
 
 
-def _pose_model(character, which: str) -> BuiltinPose:
+def _pose_model(character, which: str, frames: int = 1) -> BuiltinPose:
     bodies = jax.eval_shape(partial(forward_kinematics, character), jnp.zeros(35), jnp.zeros(34))
     size = jax.eval_shape(partial(POSE_FEATURES[which], character), bodies).shape[-1]
     text = TextTower(dim=DIM, **TEXT).init(jax.random.key(0), jnp.ones((1, 4), int))["params"]
     pose = PoseTower(widths=(16,), dim=DIM).init(jax.random.key(1), jnp.zeros((1, size)))["params"]
     stats = {"mean": np.linspace(-0.2, 0.2, size), "std": np.linspace(0.5, 1.5, size)}
     config = {**_shared(character), "kind": "pose", "name": "toy", "input": which, "pose": {"widths": [16]}}
-    return BuiltinPose(config, tensors_of(text=_perturbed(text, 2), pose=_perturbed(pose, 3), normalizer=stats))
+    towers = {"text": _perturbed(text, 2), "pose": _perturbed(pose, 3), "normalizer": stats}
+    if frames > 1:
+        shape = {"frame_width": 6, "widths": [10]}
+        tower = WindowTower(dim=DIM, **shape).init(jax.random.key(4), jnp.zeros((1, frames, size)))["params"]
+        config, towers = (
+            {**config, "temporal": {**shape, "frames": frames, "weight": 0.75}},
+            {**towers, "temporal": tower},
+        )
+    return BuiltinPose(config, tensors_of(**towers))
 
 
 @pytest.fixture(scope="module", params=sorted(POSE_FEATURES))
@@ -155,6 +163,19 @@ def test_a_text_that_says_nothing_or_too_much_is_refused(pose_model, text):
         pose_model.embed_text([text])
 
 
+@pytest.mark.parametrize("text", ["挥挥手", "махни рукой", "ارفع يدك", "raise both arms 🙌🏽", "l\u0301eve ton bras"])
+def test_other_scripts_and_emoji_embed_and_say_how_well_they_are_known(pose_model, text):
+    feature = pose_model.embed_text([text])[0]
+    assert np.isfinite(feature).all() and np.linalg.norm(feature) == pytest.approx(1.0, abs=1e-4)
+    confidence = float(pose_model.text_confidence([text])[0])
+    assert (confidence > 0.5) == ("raise" in text) and pose_model.nearest_captions(text, 1)[0] in PHRASES
+
+
+def test_an_emoji_alone_is_no_sentence(pose_model):
+    with pytest.raises(UserError, match="expected a sentence with words in it, got '🙌'"):
+        pose_model.embed_text(["🙌"])
+
+
 def test_confidence_and_nearest_captions(pose_model):
     near, far = pose_model.text_confidence(["raise both arms", "mortgage interest rates"])
     assert near > 0.9 and far < 0.1
@@ -196,3 +217,21 @@ def test_what_does_not_fit_is_refused(pose_model, image_model, tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(pose_model.config()))
     with pytest.raises(BuiltinModelError, match="not a safetensors file"):
         load_builtin(tmp_path)
+
+
+def test_a_window_is_seen_by_both_towers_and_its_order_counts(character, fk, tmp_path):
+    """0.75 of the temporal tower, 0.25 of the pose tower on the last frame; without the tower nothing else changes."""
+    model = _pose_model(character, "positions", frames=3)
+    assert isinstance(model, TemporalModel) and model.window == 3 and _pose_model(character, "positions").window == 1
+    qpos, qvel = _states(character, 6)
+    features = model.state_features(fk(jnp.asarray(qpos), jnp.asarray(qvel))).reshape(2, 3, -1)
+    seen, time, last = (
+        f(features) for f in (model.embed_window, model.embed_time, lambda x: model.embed_features(x[:, 2]))
+    )
+    mixed = 0.75 * np.asarray(time) + 0.25 * np.asarray(last)
+    np.testing.assert_allclose(seen, mixed / np.linalg.norm(mixed, axis=-1, keepdims=True), atol=1e-5)
+    assert np.abs(np.asarray(model.embed_time(features[:, ::-1])) - time).max() > 1e-3
+    save_builtin(model, tmp_path)
+    np.testing.assert_array_equal(load_builtin(tmp_path).embed_window(features), seen)
+    with pytest.raises(BuiltinModelError, match="looks at 3 latent steps at once, not 2"):
+        model.embed_window(features[:, 1:])

@@ -192,6 +192,18 @@ def test_gradients_of_a_picture_are_finite(character):
     assert np.isfinite(slope).all() and np.abs(slope).max() > 0.0
 
 
+def test_a_camera_inside_the_body_still_gives_a_picture(character):
+    """From the middle of the torso: finite colours, distances ahead of the camera, labels that exist."""
+    render = make_renderer(character, 16, 16, outputs=("rgb", "depth", "segmentation"))
+    bodies = poses(character, character.default_qpos[None])
+    eye = bodies.pos[:, character.body("torso")]
+    image = jax.jit(render)(bodies, look_at(eye, eye + jnp.array([1.0, 0.2, 0.0]), 0.9))
+    assert image.rgb is not None and image.depth is not None and image.segmentation is not None
+    assert np.isfinite(image.rgb).all() and image.rgb.min() >= 0.0 and image.rgb.max() <= 1.0
+    assert np.isfinite(image.depth).all() and image.depth.min() > 0.0
+    assert image.segmentation.min() >= SKY and image.segmentation.max() < character.num_bodies
+
+
 def test_an_unknown_output_is_refused_by_name(character):
     with pytest.raises(UserError, match=r"normals.*rgb, depth, segmentation"):
         make_renderer(character, 8, 8, outputs=("rgb", "normals"))

@@ -41,7 +41,8 @@ def in_torso(t: Track, side: str, part: str = "hand") -> np.ndarray:
 
 def is_up(t: Track, side: str) -> Mask:
     above = t.height(f"{side}_hand") - t.height("head_centre") > 0.15
-    return above & (t.height(f"{side}_lower_arm") > t.height(f"{side}_upper_arm"))
+    upright = t.torso.up[..., 2] > 0.3  # in a bridge the hands are above the head as well
+    return above & upright & (t.height(f"{side}_lower_arm") > t.height(f"{side}_upper_arm"))
 
 
 def is_out(t: Track, side: str) -> Mask:
