@@ -50,6 +50,7 @@ def main() -> int:
     parser.add_argument("texts", nargs="+", metavar="TEXT")
     parser.add_argument("--zoo", type=Path, help="where the reward model is; default: the search path")
     parser.add_argument("--clip", type=Path, metavar="FOLDER", help="a Hugging Face CLIP folder as the reward")
+    parser.add_argument("--images", action="store_true", help="the built-in model of pictures as the reward")
     parser.add_argument("--motions", type=Path, help="a folder of clips; default: the built-in motions")
     parser.add_argument("--poses", type=int, help="how many to look among; default 4000, for images 300")
     parser.add_argument("--out", type=Path, help="a folder for landscape.json and sheet.png")
@@ -61,7 +62,7 @@ def main() -> int:
     from anyskill_brax.motion.io import load_motion_folder
     from anyskill_brax.motion.synthesis import builtin_motions
 
-    model = load_reward_model(args.clip, args.zoo)
+    model = load_reward_model(args.clip, args.zoo, args.images)
     model.embed_text(args.texts)  # a bad text shows before the motions are made
     character = load_character()
     motions = load_motion_folder(args.motions) if args.motions else builtin_motions(character)

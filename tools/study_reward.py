@@ -48,12 +48,14 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=60, help="of the search for poses")
     parser.add_argument("--population", type=int, default=64)
     parser.add_argument("--stiffness", type=float, default=0.003, help="of the prior on hinges [1/rad^2]")
+    parser.add_argument("--views", type=int, default=1, help="cameras, for a model of pictures")
+    parser.add_argument("--quick", action="store_true", help="the thirty instructions alone")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
 
     from anyskill_brax.character.humanoid import load_character
-    from anyskill_brax.evaluate.alignment import ClimbSettings, align
+    from anyskill_brax.evaluate.alignment import ClimbSettings, align, thirty
     from anyskill_brax.high_level.eyes import camera_views
     from anyskill_brax.motion.io import load_motion_folder
     from anyskill_brax.motion.synthesis import builtin_motions
@@ -63,11 +65,10 @@ def main() -> int:
 
     if args.rounds < 1 or args.population < 8:
         raise UserError(f"expected --rounds >= 1 and --population >= 8, not {args.rounds} and {args.population}")
-    model = load_reward_model(args.clip, args.zoo, role="image_reward" if args.images else "reward")
+    model = load_reward_model(args.clip, args.zoo, args.images)
     judge = load_entry(find_reward_model("judge", args.zoo), [])
     character = load_character()
-    motions = load_motion_folder(args.motions) if args.motions else builtin_motions(character, args.seed + 1)
-    views = camera_views(character, model.image_size, 1) if model.needs_images else ()
+    views = camera_views(character, model.image_size, args.views) if model.needs_images else ()
     settings = ClimbSettings(
         population=args.population,
         elites=max(4, args.population // 8),
@@ -80,11 +81,16 @@ def main() -> int:
     def log(line: str) -> None:
         print(f"{time.monotonic() - began:6.0f} s  {line}", flush=True)
 
-    found, qpos = align(character, model, judge, views, motions, settings, log, args.seed)
+    kinematic, qpos = thirty(character, model, views, settings, args.seed)
+    log(f"confirmed by geometry: {sum(row['held'] for row in kinematic)} of {len(kinematic)}")
+    found: dict[str, Any] = {"summary": {}}
+    if not args.quick:
+        motions = load_motion_folder(args.motions) if args.motions else builtin_motions(character, args.seed + 1)
+        found = align(character, model, judge, views, motions, settings, log, args.seed)
     about = {name: [m.name, m.sha256] for name, m in (("reward", model), ("judge", judge))}
     args.out.mkdir(parents=True, exist_ok=True)
-    sheet(character, found["kinematic"], qpos, args.out / "sheet.png")
-    (args.out / "alignment.json").write_text(json.dumps({**about, **found}, indent=1) + "\n")
+    sheet(character, kinematic, qpos, args.out / "sheet.png")
+    (args.out / "alignment.json").write_text(json.dumps({**about, "kinematic": kinematic, **found}, indent=1) + "\n")
     for name, value in found["summary"].items():
         print(f"{name.replace('_', ' ')}: {value:.3g}")
     print(f"{args.out / 'alignment.json'} and sheet.png")

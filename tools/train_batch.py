@@ -20,6 +20,7 @@ def main() -> int:
     parser.add_argument("--instructions", required=True, type=Path, help="the list")
     add_config_arguments(parser, "configs/high_level.py")
     parser.add_argument("--clip", type=Path, metavar="FOLDER", help="a Hugging Face CLIP folder gives the reward")
+    parser.add_argument("--images", action="store_true", help="the built-in model of pictures as the reward")
     parser.add_argument("--zoo", type=Path, help="where to publish; default: the first folder of SKILL_ZOO_PATH")
     parser.add_argument(
         "--workdir", type=Path, help="the run's folder; default: outputs/train_batch/<name of the list>"
@@ -45,7 +46,7 @@ def main() -> int:
     controller = publish.find_entry(options.low_level, options.zoo)
     low_level = load_entry(controller, [])
     judge = load_entry(find_reward_model("judge", options.zoo), [])
-    model = load_reward_model(options.clip, options.zoo)
+    model = load_reward_model(options.clip, options.zoo, options.images)
     env, views = run.make_world(settings, low_level, model)
     if not workdir.exists():
         for landscape in glance(env.character, model, [i.text for i in instructions]):

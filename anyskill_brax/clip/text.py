@@ -89,10 +89,11 @@ def _load_siglip_tokenizer(folder: str) -> tuple[Any, int, bool]:
         pad = pad["content"] if isinstance(pad, dict) else pad
     except Exception as error:  # the Rust tokenizer raises bare Exception
         raise UserError(f"The tokenizer files in {folder} are damaged ({error}). Download them again.") from error
-    if tokenizer.token_to_id(pad) is None:
+    pad_id = tokenizer.token_to_id(pad)
+    if pad_id is None:
         raise UserError(f"The tokenizer in {folder} pads with {pad!r}, which it does not know. Download it again.")
     # SigLIP 2 has Gemma's tokenizer and was trained with punctuation; the first one without.
-    return tokenizer, tokenizer.token_to_id(pad), said.get("tokenizer_class", "SiglipTokenizer").startswith("Siglip")
+    return tokenizer, pad_id, said.get("tokenizer_class", "SiglipTokenizer").startswith("Siglip")
 
 
 def encode_siglip(folder: str, texts: Sequence[str], context: int) -> Tokens:

@@ -158,6 +158,19 @@ def _mean(rows: Sequence[Mapping[str, Any]], name: str) -> float:
     return float(np.mean(values)) if values else float("nan")
 
 
+def thirty(
+    character: Character, reward: RewardModel, views: Sequence[Render], settings: ClimbSettings, seed: int = 0
+) -> tuple[list[dict[str, Any]], np.ndarray]:
+    """The poses `qpos [30, 35]` that the reward asks for under `KINEMATIC`, and what geometry says of each."""
+    goals, eyes = np.asarray(embed_goals(reward, KINEMATIC)), Eyes.create(reward, views, "vmap")
+    qpos, cosine = search_poses(character, eyes, goals, settings, jax.random.key(seed))
+    rows = [
+        {"text": text, "cosine": float(score), "held": held_by_geometry(character, text, still(pose))}
+        for text, score, pose in zip(KINEMATIC, cosine, qpos, strict=True)
+    ]
+    return rows, qpos
+
+
 def align(
     character: Character,
     reward: RewardModel,
@@ -167,21 +180,13 @@ def align(
     settings: ClimbSettings,
     log: Callable[[str], None],
     seed: int = 0,
-) -> tuple[dict[str, Any], np.ndarray]:
-    """Study (a) as data, and the poses `qpos [30, 35]` that were found for `KINEMATIC`."""
+) -> dict[str, Any]:
+    """Every text of `asked_texts`, over motions and over the poses that the reward asks for."""
     texts = asked_texts()
     films = items_of(motions)
     rewarded, judged = (np.asarray(embed_goals(model, texts)) for model in (reward, judge))
     log(f"{len(texts)} texts, {len(films)} films")
     eyes = Eyes.create(reward, views, "vmap")
-    thirty, cosine = search_poses(
-        character, eyes, np.asarray(embed_goals(reward, KINEMATIC)), settings, jax.random.key(seed)
-    )
-    kinematic = [
-        {"text": text, "cosine": float(score), "held": held_by_geometry(character, text, still(pose))}
-        for text, score, pose in zip(KINEMATIC, cosine, thirty, strict=True)
-    ]
-    log(f"kinematic: {sum(row['held'] for row in kinematic)} of {len(kinematic)}")
     found, _ = search_poses(character, eyes, rewarded, settings, jax.random.key(seed + 1))
     adversarial = {f"optimised for {text!r}": still(pose, STEPS / 6) for text, pose in zip(texts, found, strict=True)}
     names, whole = [*films, *adversarial], [*films.values(), *adversarial.values()]
@@ -216,7 +221,6 @@ def align(
         "texts": len(rows),
         "films": count,
         "optimised_films": len(adversarial),
-        "kinematic_held": sum(row["held"] for row in kinematic),
         "reward_auc": _mean(rows, "reward_auc"),
         "judge_auc": _mean(rows, "judge_auc"),
         "rank_correlation": _mean(rows, "rank_correlation"),
@@ -226,4 +230,4 @@ def align(
         "gamed": len(gamed),
         "gamed_and_judge_fooled": sum(r["optimised_judge_rank"] > 0.9 for r in gamed),
     }
-    return {"summary": summary, "kinematic": kinematic, "texts": rows}, thirty
+    return {"summary": summary, "texts": rows}

@@ -101,7 +101,7 @@ class Eyes:
 
 
 def camera_views(character: Character, image_size: int, num_views: int) -> tuple[Render, ...]:
-    """Cameras that follow the character: half-left in front of it, and every quarter turn from there."""
+    """Cameras that follow the character: half-left in front of it, half-right, and on by quarter turns."""
     render = make_renderer(character, image_size, image_size)
 
     def view(azimuth: float) -> Render:
@@ -112,4 +112,4 @@ def camera_views(character: Character, image_size: int, num_views: int) -> tuple
 
         return shoot
 
-    return tuple(view(0.6 + k * math.pi / 2) for k in range(num_views))
+    return tuple(view(0.6 - k * math.pi / 2) for k in range(num_views))
