@@ -26,8 +26,9 @@ demo: $(INSTALLED)  ## train skills from a list of sentences, chain those that p
 test: $(INSTALLED)  ## every test
 	$(PY) -m pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile
 
-torture: $(INSTALLED)  ## the zoo under attack, at most 40 minutes; rewrites docs/trust-report.md
+torture: $(INSTALLED)  ## the zoo under attack, at most 40 minutes (rewrites docs/trust-report.md); training killed 20 times
 	$(PY) tests/skill_zoo/torture.py --report docs/trust-report.md
+	$(PY) tests/low_level/kill_torture.py --kills 20
 
 check: $(INSTALLED)  ## format, lint, types, import floors and the fast tests
 	$(VENV)/bin/ruff format --check

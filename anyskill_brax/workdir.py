@@ -34,10 +34,21 @@ class Workdir:
         self.path.mkdir(parents=True, exist_ok=True)
         if not config_file.exists():
             write_atomically(config_file, json.dumps(resolved, indent=2, sort_keys=True).encode())
+        (self.path / "checkpoints").mkdir(exist_ok=True)
         self._manager = ocp.CheckpointManager(
             self.path / "checkpoints",
             item_handlers=ocp.StandardCheckpointHandler(),
-            options=ocp.CheckpointManagerOptions(max_to_keep=keep, create=True, enable_async_checkpointing=False),
+            options=ocp.CheckpointManagerOptions(
+                max_to_keep=keep,
+                create=False,
+                enable_async_checkpointing=False,
+                # With several processes one of them keeps the folder, and waits for no other.
+                multiprocessing_options=ocp.options.MultiprocessingOptions(
+                    primary_host=jax.process_index(),
+                    active_processes={jax.process_index()} if jax.process_count() > 1 else None,
+                    barrier_sync_key_prefix="workdir" if jax.process_count() > 1 else None,
+                ),
+            ),
         )
         self._tensorboard: SummaryWriter | None = None
         self._started = time.monotonic()

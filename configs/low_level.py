@@ -48,6 +48,7 @@ def small() -> ConfigDict:
             default_share=0.4,
             fall_share=0.05,
             num_fall_states=256,
+            fall_refresh=100,
             recovery_share=0.1,
             recovery_steps=80,
             max_tracking_error=0.35,
@@ -110,6 +111,19 @@ def small() -> ConfigDict:
     config.sampling = ConfigDict(
         dict(share=0.0, until=1e9, floor=0.5, ceiling=4.0, prior=10.0, decay=0.99, windows=256)
     )
+    config.disturbance = ConfigDict(
+        dict(
+            push_rate=0.0,
+            push_speed=1.0,
+            box_rate=0.0,
+            box_mass=1.6,  # 200 kg/m^3, as in the release of ASE's successor
+            box_speed=(30.0, 40.0),
+            friction=(1.0, 1.0),
+            mass=(1.0, 1.0),
+            gains=(1.0, 1.0),
+            redraw=50,
+        )
+    )
     config.warm_start_always = False  # also when continuing with --init-from
     config.warm_start = ConfigDict(
         dict(
@@ -151,7 +165,7 @@ def quicktest(config: Any) -> None:
     config.total_samples = 3 * 16 * 10
     config.log_every_updates = 1
     config.networks.update(dict(latent_dim=8, actor=(32,), critic=(32,), discriminator=(32,), encoder=(32,)))
-    config.start.num_fall_states = 8
+    config.start.update(dict(num_fall_states=8, fall_refresh=0))
     config.learner.update(
         dict(
             num_worlds=16,
@@ -190,6 +204,10 @@ def quicktest_conditional(config: Any) -> None:
     config.lr_schedule.update(dict(shape="linear", over=(0.0, 0.001)))
     config.sigma_schedule.update(dict(shape="cosine", over=(0.0, 0.001)))
     config.sampling.update(dict(share=0.5, windows=32))
+    config.start.fall_refresh = 1
+    config.disturbance.update(
+        dict(push_rate=1.0, box_rate=1.0, friction=(0.5, 1.5), mass=(0.9, 1.1), gains=(0.8, 1.2), redraw=1)
+    )
 
 
 def calm_small(config: Any) -> None:

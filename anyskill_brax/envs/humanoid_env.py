@@ -22,7 +22,7 @@ from anyskill_brax.envs import observations
 from anyskill_brax.envs.tasks.steering import Steering
 from anyskill_brax.motion.library import MotionLibrary
 from anyskill_brax.physics.door import make_step_batch
-from anyskill_brax.physics.state import PhysicsState
+from anyskill_brax.physics.state import Disturbance, PhysicsState
 
 
 @struct.dataclass
@@ -90,9 +90,9 @@ class HumanoidEnv(Env):
         qpos = jnp.broadcast_to(jnp.asarray(self.character.default_qpos), (*lead, self.character.default_qpos.size))
         return self.place(qpos, jnp.zeros((*lead, qpos.shape[-1] - 1)))
 
-    def advance(self, state: HumanoidState, action: jax.Array) -> HumanoidState:
-        """One control step (1/30 s) under `action [..., 28]` in [-1, 1] (clipped)."""
-        physics = self._step_batch(state.physics, jnp.asarray(self.character.pd_target(action)))
+    def advance(self, state: HumanoidState, action: jax.Array, disturbance: Disturbance | None = None) -> HumanoidState:
+        """One control step (1/30 s) under `action [..., 28]` in [-1, 1] (clipped) and whatever else acts on it."""
+        physics = self._step_batch(state.physics, jnp.asarray(self.character.pd_target(action)), disturbance)
         bodies = forward_kinematics(self.character, physics.qpos, physics.qvel)
         frame = observations.disc_frame(self.character, bodies, physics.qvel[..., 6:])
         window = jnp.concatenate([state.window[..., 1:, :], frame[..., None, :]], axis=-2)

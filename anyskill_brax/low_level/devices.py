@@ -34,6 +34,11 @@ class Devices:
         """`[B, ...]` of each device -> `[count * B, ...]` on every device, in the devices' order."""
         return rows if self.count == 1 else jax.lax.all_gather(rows, AXIS, tiled=True)
 
+    def part(self, rows: jax.Array) -> jax.Array:
+        """This device's equal part of `rows [count * B, ...]`, which all have alike; the inverse of `gather`."""
+        size = rows.shape[0] // self.count
+        return rows if self.count == 1 else jax.lax.dynamic_slice_in_dim(rows, self.rank() * size, size)
+
     def rank(self) -> jax.Array | int:
         return 0 if self.count == 1 else jax.lax.axis_index(AXIS)
 

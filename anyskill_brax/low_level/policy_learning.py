@@ -35,7 +35,7 @@ def learn_policy(
     def minibatch(carry, rows: Any):
         params, opt, key = carry
         key, key_loss = jax.random.split(key)
-        grads, metrics = policy_gradient(stage, state, params, rows, stage.devices.own(key_loss))
+        grads, metrics = policy_gradient(stage, state, params, rows, key_loss)
         for name, grad in grads.items():
             params, opt = descend(stage, name, grad, params, opt, lr_factor)
         return (params, opt, key), metrics
@@ -109,7 +109,7 @@ def policy_loss(
     if learner.diversity:
         few = slice(0, max(len(mean) // 8, 1))  # an eighth tells as much; the whole doubles the cost
         diversity = losses.diversity_loss(
-            actor.apply, params.actor, data.norm_obs[few], latent[few], mean[few], key_diversity
+            actor.apply, params.actor, data.norm_obs[few], latent[few], mean[few], stage.devices.own(key_diversity)
         )
     loss = surrogate + learner.bounds * bounds + learner.diversity * diversity + value + learner.uniformity * spread
     return loss, metrics | ratio_metrics | {"value_loss": value, "bounds_loss": bounds, "diversity_loss": diversity}
@@ -118,14 +118,15 @@ def policy_loss(
 def spread_loss(
     stage: Stage, state: TrainState, encoder: Any, key: PRNGKey, num_windows: int
 ) -> tuple[jax.Array, Metrics]:
-    """The encoder's alignment + 0.5 uniformity over `num_windows` reference windows, split among the devices."""
+    """The encoder's alignment + 0.5 uniformity over `num_windows` reference windows, drawn alike and split among the
+    devices."""
     reference, settings = stage.drawn(state), stage.settings
     key_row, key_near = jax.random.split(key)
-    row = reference.sample(key_row, (max(num_windows // stage.devices.count, 2),))
+    row = reference.sample(key_row, (num_windows,))
     reach = settings.learner.neighbour_frames
     near = row + jax.random.randint(key_near, row.shape, -reach, reach + 1)
     near = jnp.clip(near, reference.first[row], reference.last[row])
-    a, b = (stage.latents_of(encoder, state, rows) for rows in (row, near))
+    a, b = (stage.latents_of(encoder, state, stage.devices.part(rows)) for rows in (row, near))
     return losses.spread(a, b, stage.devices)
 
 

@@ -10,6 +10,7 @@ from anyskill_brax.envs import observations
 from anyskill_brax.envs.humanoid_env import HumanoidState
 from anyskill_brax.low_level import worlds
 from anyskill_brax.low_level.devices import Devices
+from anyskill_brax.low_level.disturbances import disturbance, pushed, variations
 from anyskill_brax.low_level.objectives import follow_share
 from anyskill_brax.low_level.reference import TRACKING_WEIGHTS, tracking_terms
 from anyskill_brax.low_level.stage import Stage
@@ -51,6 +52,10 @@ def rollout(stage: Stage, state: TrainState, key: PRNGKey) -> tuple[Worlds, Step
     nets, sigma, reference = settings.networks, stage.sigma(state), stage.drawn(state)
     share = follow_share(stage, state)
 
+    redrawn = state.updates // settings.disturbance.redraw
+    key_body = stage.devices.own(jax.random.fold_in(jax.random.PRNGKey(settings.seed), redrawn))
+    variation = variations(key_body, settings.disturbance, stage.num_worlds)
+
     def fresh(key: PRNGKey) -> Worlds:
         return worlds.start(
             key, env, reference, state.fall_states, settings.start, share, nets.latent_dim, stage.num_worlds
@@ -60,14 +65,17 @@ def rollout(stage: Stage, state: TrainState, key: PRNGKey) -> tuple[Worlds, Step
         return stage.latents_of(state.params.encoder, state, source)
 
     def control_step(world: Worlds, key: PRNGKey) -> tuple[Worlds, Step]:
-        key_latent, key_action, key_fall, key_start = jax.random.split(key, 4)
+        key_latent, key_action, key_fall, key_start, key_push, key_box = jax.random.split(key, 6)
         world = worlds.renew_latents(key_latent, reference, latents, settings.start, world, nets.encoder_frames)
         obs = observations.observe(world.humanoid.bodies)
         mean = stage.modules.actor.apply(state.params.actor, state.obs_normalizer(obs), world.latent)
         action = mean + sigma * jax.random.normal(key_action, mean.shape)
-        after = env.advance(world.humanoid, action)
-        after = worlds.select(env.is_broken(after), world.humanoid.replace(window=after.window * 0), after)
-        moved, outcome = worlds.finish_step(key_fall, env, reference, world, after, settings.start)
+        humanoid = pushed(key_push, settings.disturbance, world.humanoid)
+        acting = disturbance(key_box, settings.disturbance, env.character, humanoid, variation)
+        after = env.advance(humanoid, action, acting)
+        broken = env.is_broken(after)
+        after = worlds.select(broken, world.humanoid, after)  # nothing that is not a number reaches a loss
+        moved, outcome = worlds.finish_step(key_fall, env, reference, world, after, broken, settings.start)
         terms = tracking_terms(after.bodies, reference.bodies(env.character, moved.row, moved.follows))
         step = Step(
             obs=obs,
@@ -89,10 +97,13 @@ def rollout(stage: Stage, state: TrainState, key: PRNGKey) -> tuple[Worlds, Step
         )
         return worlds.select(outcome.terminated | outcome.truncated, fresh(key_start), moved), step
 
-    began = state.worlds
+    key_mend, key_steps = jax.random.split(key)
+    broken = env.is_broken(state.worlds.humanoid)  # by whoever touched the state: the rollout itself leaves none
+    began = worlds.select(broken, fresh(key_mend), state.worlds)
     if settings.conditional:  # the encoder has learnt since: what is held means the same motion, said anew
         began = began.replace(latent=latents(began.source))
-    return jax.lax.scan(control_step, began, jax.random.split(key, settings.learner.horizon))
+    after, steps = jax.lax.scan(control_step, began, jax.random.split(key_steps, settings.learner.horizon))
+    return after, steps.replace(broken=steps.broken.at[0].max(broken))
 
 
 def privileged(world: Worlds) -> jax.Array:

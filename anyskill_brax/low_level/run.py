@@ -15,18 +15,19 @@ from ml_collections import ConfigDict
 from anyskill_brax.character.humanoid import Character, load_character
 from anyskill_brax.envs import observations
 from anyskill_brax.envs.humanoid_env import HumanoidEnv
+from anyskill_brax.low_level import curves, warm_start
 from anyskill_brax.low_level import train as trainer
-from anyskill_brax.low_level import warm_start
 from anyskill_brax.low_level.reference import Reference
 from anyskill_brax.low_level.settings import LowLevelSettings
 from anyskill_brax.low_level.state import NAMES
+from anyskill_brax.low_level.team import NoWorkdir, Team
 from anyskill_brax.motion.io import Motion, load_motion_folder, resample_motion
 from anyskill_brax.motion.library import MotionLibrary
 from anyskill_brax.motion.synthesis import builtin_motions
 from anyskill_brax.networks import Normalizer
 from anyskill_brax.policies import LowLevelController, StyleJudge, flatten_tensors, unflatten_tensors
 from anyskill_brax.types import UserError
-from anyskill_brax.workdir import Workdir, read_metrics
+from anyskill_brax.workdir import Workdir, read_metrics, write_atomically
 
 Report = Callable[[str], None]
 NORMALIZERS = ("obs_normalizer", "disc_normalizer", "encoder_normalizer")
@@ -73,14 +74,19 @@ class _Setup:
         """Samples per update."""
         return self.settings.learner.num_worlds * self.settings.learner.horizon
 
-    def result(self, state: trainer.TrainState, folder: Workdir, config: Mapping[str, Any]) -> TrainedController:
-        updates = int(state.updates)
+    def total_updates(self, config: Any) -> int:
+        return max(1, int(config["total_samples"]) // self.batch)
+
+    def result(
+        self, state: trainer.TrainState, metrics: list[dict[str, Any]], config: Mapping[str, Any]
+    ) -> TrainedController:
+        state, updates = jax.tree.map(jnp.asarray, state), int(state.updates)
         return TrainedController(
             controller=controller_from_state(self, state),
             tensors=training_tensors(state),
             library=self.library,
             config=dict(config),
-            metrics=read_metrics(folder.path),
+            metrics=metrics,
             updates=updates,
             samples=updates * self.batch,
         )
@@ -107,65 +113,118 @@ def train(
     init_from: Mapping[str, np.ndarray] | None = None,
     report: Report = print,
     should_stop: Callable[[], bool] = lambda: False,
+    team: Team | None = None,
 ) -> TrainedController | None:
     """Train (or resume) until `config.total_samples`; checkpoints, curves and the exact state live in `workdir`.
 
     `init_from`: tensors of `training_tensors`, to continue from a published controller's networks; the warm start is
-    then skipped unless the config's `warm_start_always` asks for it.
+    then skipped unless the config's `warm_start_always` asks for it. `team`: the devices that share the work, by
+    default one; a run may go on with another number of them.
     None when `should_stop` ended it early, state saved.
     """
     setup = _Setup.create(config)
-    settings = setup.settings
-    folder = Workdir(workdir, config.to_dict())
-    init, update = trainer.make_train(settings, setup.env, setup.reference)
-    update = jax.jit(update, donate_argnums=0)
-    key_init, key_warm = jax.random.split(jax.random.key_data(jax.random.key(settings.seed)))
+    team = Team.of_one() if team is None else team
+    team.check(setup.settings)
+    folder = Workdir(workdir, config.to_dict()) if team.leads else NoWorkdir()
+    init, update = team.together(*trainer.make_train(setup.settings, setup.env, setup.reference, team.devices))
+    key_init, key_warm = jax.random.split(jax.random.PRNGKey(setup.settings.seed))
 
-    done = 0
-    found = folder.restore(jax.eval_shape(init, key_init, None))
-    state = jax.jit(init)(key_init, None) if found is None else found[1]
-    if found is not None:
-        done = found[0]
-        report(f"resumed at update {done}")
-    else:
-        params = state.params
-        if init_from is not None:
-            params, normalizers = read_training_tensors(init_from, params)
-            state = state.replace(**normalizers)
-        if init_from is None or config.warm_start_always:
-            log = lambda *line: report(_warm_line(*line))  # noqa: E731
-            normalizers = (state.obs_normalizer, state.encoder_normalizer)
-            params = warm_start.fit(
-                key_warm, settings, setup.env, setup.reference, params, *normalizers, log, should_stop
-            )
-            if should_stop():
-                report("stopped in the warm start; the same command begins it again")
-                folder.close()
-                return None
-        state = state.replace(params=params)
+    found = restore(folder, jax.eval_shape(init, key_init), team)
+    if found is None:
+        state = begin(setup, config, team.to_host(init(key_init)), key_warm, init_from, report, should_stop)
+        if team.agree(should_stop())[0]:
+            report("stopped in the warm start; the same command begins it again")
+            folder.close()
+            return None
+        done, state = 0, state.replace(params=team.as_leader(state.params))
         folder.save(0, state)  # a warm start takes minutes
+    else:
+        done, state = found
+        report(f"resumed at update {done}")
+    done, state = go_on(setup, config, team.to_devices(state), done, update, folder, report, should_stop, team)
+    state = team.to_host(state)
+    folder.close()
+    if done < setup.total_updates(config):
+        report(f"stopped at update {done}; the same command resumes")
+        return None
+    return setup.result(state, read_metrics(folder.path) if folder.path else [], config.to_dict())
 
+
+def restore(
+    folder: Workdir | NoWorkdir, template: trainer.TrainState, team: Team
+) -> tuple[int, trainer.TrainState] | None:
+    """The leader's newest checkpoint as `(update, state)` in every process' memory, or None."""
+    found = folder.restore(template)
+    if not team.agree(found is not None)[0]:
+        return None
+    done, state = (0, jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), template)) if found is None else found
+    done, state = team.as_leader((np.asarray(done), state))
+    return int(done), state
+
+
+def begin(
+    setup: _Setup,
+    config: ConfigDict,
+    state: trainer.TrainState,
+    key: jax.Array,
+    init_from: Mapping[str, np.ndarray] | None,
+    report: Report,
+    should_stop: Callable[[], bool],
+) -> trainer.TrainState:
+    """A fresh `state`, its networks as published, or warmed up, or both."""
+    if init_from is not None:
+        params, normalizers = read_training_tensors(init_from, state.params)
+        state = state.replace(params=params, **normalizers)
+    if init_from is not None and not config.warm_start_always:
+        return state
+    log = lambda *line: report(_warm_line(*line))  # noqa: E731
+    params, obs_normalizer, encoder_normalizer = jax.tree.map(
+        jnp.asarray, (state.params, state.obs_normalizer, state.encoder_normalizer)
+    )
+    normalizers = obs_normalizer, encoder_normalizer
+    params = warm_start.fit(key, setup.settings, setup.env, setup.reference, params, *normalizers, log, should_stop)
+    return state.replace(params=params)
+
+
+def go_on(
+    setup: _Setup,
+    config: ConfigDict,
+    state: trainer.TrainState,
+    done: int,
+    update: trainer.Update,
+    folder: Workdir | NoWorkdir,
+    report: Report,
+    should_stop: Callable[[], bool],
+    team: Team,
+) -> tuple[int, trainer.TrainState]:
+    """Update after update, from the `done`th, until all are done or someone wants to stop; logged and saved."""
     plain: dict[str, Any] = config.to_dict()
-    total = max(1, int(plain["total_samples"]) // setup.batch)
-    first, began, saved = done, time.monotonic(), time.monotonic()
-    while done < total and not should_stop():
+    total, first, saved = setup.total_updates(config), done, done
+    began = saved_at = time.monotonic()
+    while done < total:
+        stop, due = team.agree(should_stop(), time.monotonic() - saved_at > plain["save_every_seconds"])
+        if due and done > saved:
+            save(folder, done, state, team)
+            saved, saved_at = done, time.monotonic()
+        if stop:
+            break
         state, metrics = update(state)
         done += 1
         if done % plain["log_every_updates"] == 0 or done == total:
-            row = {k: float(v) for k, v in metrics.items()}
+            row = {k: float(v) for k, v in team.to_host(metrics).items()}
             rate = (done - first) * setup.batch / (time.monotonic() - began)
             folder.log(done, row | {"samples": done * setup.batch, "samples_per_second": rate})
             report(_line(done, total, setup.batch, rate, row))
-        if time.monotonic() - saved > plain["save_every_seconds"]:
-            folder.save(done, state)
-            saved = time.monotonic()
-    if done > first:
-        folder.save(done, state)
-    folder.close()
-    if done < total:
-        report(f"stopped at update {done}; the same command resumes")
-        return None
-    return setup.result(state, folder, config.to_dict())
+    if done > saved:
+        save(folder, done, state, team)
+    return done, state
+
+
+def save(folder: Workdir | NoWorkdir, done: int, state: trainer.TrainState, team: Team) -> None:
+    """A checkpoint, and the curves up to it."""
+    folder.save(done, team.to_host(state))
+    if folder.path:
+        write_atomically(folder.path / "curves.png", curves.draw(read_metrics(folder.path)))
 
 
 def load(workdir: str | Path) -> TrainedController:
@@ -181,7 +240,7 @@ def load(workdir: str | Path) -> TrainedController:
     folder.close()
     if found is None:
         raise UserError(f"the run in {workdir} has no checkpoint yet; the first comes at its first save interval")
-    return setup.result(found[1], folder, config)
+    return setup.result(found[1], read_metrics(folder.path), config)
 
 
 def _warm_line(name: str, step: int, metrics: Mapping[str, Any]) -> str:

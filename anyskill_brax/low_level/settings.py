@@ -27,6 +27,7 @@ class StartSettings:
     default_share: float  # of free worlds' starts
     fall_share: float
     num_fall_states: int
+    fall_refresh: int  # updates after which other fall states are dropped; 0: never
     recovery_share: float  # of falls that become recovery episodes
     recovery_steps: int
     max_tracking_error: float  # [m] at which a world that follows a motion has lost it
@@ -107,6 +108,21 @@ class SamplingSettings:
 
 
 @dataclass(frozen=True)
+class DisturbanceSettings:
+    """What happens to the character beside its own actions, see `disturbances`."""
+
+    push_rate: float  # pushes per second and world
+    push_speed: float  # [m/s] at most
+    box_rate: float  # thrown boxes per second and world
+    box_mass: float  # [kg]
+    box_speed: tuple[float, float]  # [m/s]
+    friction: tuple[float, float]  # ranges of the factors of each world; (1, 1): all alike
+    mass: tuple[float, float]
+    gains: tuple[float, float]
+    redraw: int  # updates after which the worlds' factors are drawn anew
+
+
+@dataclass(frozen=True)
 class WarmStartSettings:
     encoder_steps: int  # 0: none
     encoder_batch: int
@@ -137,6 +153,7 @@ class LowLevelSettings:
     lr_schedule: ScheduleSettings  # of all four learning rates
     sigma_schedule: ScheduleSettings
     sampling: SamplingSettings
+    disturbance: DisturbanceSettings
     warm_start: WarmStartSettings
     seed: int
 
@@ -151,6 +168,7 @@ class LowLevelSettings:
             lr_schedule=_read(ScheduleSettings, config["lr_schedule"]),
             sigma_schedule=_read(ScheduleSettings, config["sigma_schedule"]),
             sampling=_read(SamplingSettings, config["sampling"]),
+            disturbance=_read(DisturbanceSettings, config["disturbance"]),
             warm_start=_read(WarmStartSettings, config["warm_start"]),
             seed=int(config["seed"]),
         )

@@ -34,8 +34,10 @@ class Replay:
     """Windows of past policies; each travels with the motion window whose latent it was produced under."""
 
     windows: jax.Array  # [R, N * 125]
-    source: jax.Array  # [R] int32 last row of that motion window; meaningless where the latent was of the sphere
-    count: jax.Array  # [] int32 windows ever inserted
+    source: (
+        jax.Array
+    )  # [R] int32 last row of that motion window, meaningless where the latent was of the sphere; -1: empty
+    count: jax.Array  # [] int32 windows ever inserted, by all devices
 
 
 @struct.dataclass

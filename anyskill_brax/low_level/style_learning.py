@@ -40,7 +40,8 @@ def learn_style(stage: Stage, state: TrainState, steps: Step, key: PRNGKey) -> t
 
     def one(carry: tuple[Networks, Networks], key: PRNGKey):
         params, opt = carry
-        key_rows, key_evidence, key_spread = jax.random.split(key, 3)
+        key_own, key_spread = jax.random.split(key)
+        key_rows, key_evidence = jax.random.split(stage.devices.own(key_own))
         rows = jax.random.randint(key_rows, (half_batch(stage),), 0, stage.batch_size)
         drawn = jax.tree.map(lambda x: x[rows], fresh)
         evidence = gather_evidence(stage, state, drawn, key_evidence)
@@ -52,9 +53,9 @@ def learn_style(stage: Stage, state: TrainState, steps: Step, key: PRNGKey) -> t
             metrics = metrics | encoder_metrics
         return (params_after, opt), metrics
 
-    key_steps, key_insert = jax.random.split(stage.devices.own(key))
+    key_steps, key_insert = jax.random.split(key)
     carry, metrics = jax.lax.scan(one, (state.params, state.opt), jax.random.split(key_steps, learner.disc_steps))
-    replay = remember(state.replay, fresh, key_insert, learner.replay_insert // stage.devices.count)
+    replay = remember(state.replay, fresh, stage.devices.own(key_insert), learner.replay_insert, stage.devices.count)
     return state.replace(params=carry[0], opt=carry[1], replay=replay), jax.tree.map(jnp.mean, metrics)
 
 
@@ -72,9 +73,11 @@ def gather_evidence(stage: Stage, state: TrainState, drawn: Judged, key: PRNGKey
     """
     key_old, key_row, key_cut = jax.random.split(key, 3)
     replay, half = state.replay, drawn.source.size
-    old = jax.random.randint(key_old, (half,), 0, jnp.clip(replay.count, 1, replay.source.size))
-    past = jnp.where(replay.count > 0, replay.windows[old], drawn.windows)
-    past_source = jnp.where(replay.count > 0, replay.source[old], drawn.source)
+    held = jnp.clip(replay.count // stage.devices.count, 1, replay.source.size)
+    old = jax.random.randint(key_old, (half,), 0, held)
+    filled = replay.source[old] >= 0
+    past = jnp.where(filled[:, None], replay.windows[old], drawn.windows)
+    past_source = jnp.where(filled, replay.source[old], drawn.source)
     demo, demo_source = sample_demos(stage, state, key_row, key_cut, 2 * half)
 
     def condition(source: jax.Array) -> jax.Array:
@@ -136,10 +139,10 @@ def encoder_gradient(
     return stage.devices.mean(jax.grad(loss, has_aux=True)(params))
 
 
-def remember(replay: Replay, fresh: Judged, key: PRNGKey, count: int) -> Replay:
-    """`count` of the fresh windows take the places of the oldest."""
-    kept = jax.random.randint(key, (count,), 0, fresh.source.size)
-    slots = (replay.count + jnp.arange(count)) % replay.source.size
+def remember(replay: Replay, fresh: Judged, key: PRNGKey, count: int, devices: int = 1) -> Replay:
+    """`count` of the fresh windows of all devices, an equal part of this one's, take the places of the oldest."""
+    kept = jax.random.randint(key, (count // devices,), 0, fresh.source.size)
+    slots = (replay.count // devices + jnp.arange(count // devices)) % replay.source.size
     return Replay(
         windows=replay.windows.at[slots].set(fresh.windows[kept]),
         source=replay.source.at[slots].set(fresh.source[kept]),

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from anyskill_brax.envs.humanoid_env import HumanoidEnv
+from anyskill_brax.envs.humanoid_env import HumanoidEnv, HumanoidState
 from anyskill_brax.low_level import clips, worlds
 from anyskill_brax.low_level.devices import ALONE, Devices
 from anyskill_brax.low_level.objectives import reward_terms
@@ -42,7 +42,8 @@ def make_train(
     stage = Stage.create(settings, env, reference, devices)
 
     def update(state: TrainState) -> tuple[TrainState, Metrics]:
-        key, key_rollout, key_policy, key_style, key_clips = jax.random.split(state.key, 5)
+        key, key_fall, key_rollout, key_policy, key_style, key_clips = jax.random.split(state.key, 6)
+        state = renew_fall_states(stage, state, key_fall)
         after, steps = rollout(stage, state, devices.own(key_rollout))
         terms = reward_terms(stage, state, steps)
         state = state.replace(worlds=after, key=key)
@@ -54,6 +55,19 @@ def make_train(
         return state.replace(updates=state.updates + 1), metrics
 
     return lambda key, params=None: first_state(stage, key, params), update
+
+
+def renew_fall_states(stage: Stage, state: TrainState, key: PRNGKey) -> TrainState:
+    """Other characters are dropped every `fall_refresh` updates."""
+    every = stage.settings.start.fall_refresh
+    if not every:
+        return state
+
+    def drop() -> HumanoidState:
+        return worlds.drop_fall_states(stage.devices.own(key), stage.env, state.fall_states.window.shape[0])
+
+    due = (state.updates % every == 0) & (state.updates > 0)
+    return state.replace(fall_states=jax.lax.cond(due, drop, lambda: state.fall_states))
 
 
 def watch_clips(stage: Stage, state: TrainState, steps: Step, key: PRNGKey) -> tuple[TrainState, Metrics]:
@@ -95,7 +109,7 @@ def first_state(stage: Stage, key: PRNGKey, params: Networks | None = None) -> T
         encoder_normalizer=longer_normalizer(disc_normalizer, nets.num_frames, nets.encoder_frames),
         replay=Replay(
             windows=jnp.zeros((room, disc_normalizer.mean.size)),
-            source=jnp.zeros(room, jnp.int32),
+            source=jnp.full(room, -1, jnp.int32),
             count=jnp.zeros((), jnp.int32),
         ),
         worlds=worlds.start(

@@ -120,13 +120,16 @@ def finish_step(
     reference: Reference,
     worlds: Worlds,
     after: HumanoidState,
+    broken: jax.Array,
     settings: StartSettings,
 ) -> tuple[Worlds, Outcome]:
-    """Advance clocks and references after physics; decide who has failed, who is out of time, who may recover."""
+    """Advance clocks and references after physics; decide who has failed, who is out of time, who may recover.
+
+    `broken [W]`: physics diverged; `after` is then where the world was before, and its episode is over.
+    """
     row = jnp.where(worlds.follows, worlds.row + 1, worlds.row)
     clip_over = worlds.follows & (row >= reference.last[worlds.row])
     row = jnp.minimum(row, reference.last[worlds.row])
-    broken = env.is_broken(after)
     error = tracking_error(after.bodies, reference.bodies(env.character, row, worlds.follows))
     lost = worlds.follows & (error > settings.max_tracking_error)
     fallen = ~worlds.follows & env.has_fallen(after.bodies)

@@ -1,14 +1,21 @@
 """The one door to physics: pick a backend, get `step_batch(state, ctrl) -> state`."""
 
-from collections.abc import Callable
+from typing import Protocol
 
 import jax
 import mujoco
 
-from anyskill_brax.physics.state import PhysicsState
+from anyskill_brax.physics.state import Disturbance, PhysicsState
 from anyskill_brax.types import UserError
 
-StepBatch = Callable[[PhysicsState, jax.Array], PhysicsState]
+
+class StepBatch(Protocol):
+    """`ctrl [..., nu]` [rad]; a `Disturbance` is understood by the native backend alone, others raise `UserError`."""
+
+    def __call__(
+        self, state: PhysicsState, ctrl: jax.Array, disturbance: Disturbance | None = None
+    ) -> PhysicsState: ...
+
 
 BACKENDS = ("native", "mjx")
 

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import mujoco
 from mujoco import mjx
 
-from anyskill_brax.physics.state import PhysicsState
+from anyskill_brax.physics.state import Disturbance, PhysicsState
+from anyskill_brax.types import UserError
 
 
 def make_step_batch(model: mujoco.MjModel, substeps: int):
@@ -21,7 +22,9 @@ def make_step_batch(model: mujoco.MjModel, substeps: int):
         data, _ = jax.lax.scan(lambda d, _: (mjx.step(device_model, d), None), data, length=substeps)
         return PhysicsState(qpos=data.qpos, qvel=data.qvel, warmstart=data.qacc_warmstart)
 
-    def step_batch(state: PhysicsState, ctrl: jax.Array) -> PhysicsState:
+    def step_batch(state: PhysicsState, ctrl: jax.Array, disturbance: Disturbance | None = None) -> PhysicsState:
+        if disturbance is not None:
+            raise UserError("thrown boxes and varied bodies are built for backend 'native' alone; 'mjx' has none yet")
         lead = ctrl.shape[:-1]
         flat_state, flat_ctrl = jax.tree.map(lambda x: x.reshape(-1, x.shape[-1]), (state, jnp.asarray(ctrl)))
         flat_state = jax.vmap(step_one)(flat_state, flat_ctrl)

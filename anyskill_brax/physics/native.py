@@ -9,7 +9,7 @@ import mujoco
 import mujoco.batch
 import numpy as np
 
-from anyskill_brax.physics.state import PhysicsState
+from anyskill_brax.physics.state import Disturbance, PhysicsState
 
 
 class _Pool:
@@ -20,17 +20,21 @@ class _Pool:
         self._model = copy.copy(model)
         self._model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET
         self._num_threads = num_threads
-        self._batches: dict[int, mujoco.batch.Batch] = {}
+        self._batches: dict[tuple[int, bool], mujoco.batch.Batch] = {}
+        self._variations: dict[int, np.ndarray] = {}  # by number of worlds, what the disturbed batch runs on
         self._lock = threading.Lock()
 
-    def step(self, substeps: int, qpos, qvel, warmstart, ctrl):
+    def step(self, substeps: int, qpos, qvel, warmstart, ctrl, *disturbance):
         qpos, qvel, warmstart, ctrl = (np.asarray(a) for a in (qpos, qvel, warmstart, ctrl))
         lead = qpos.shape[:-1]
         worlds = int(np.prod(lead, dtype=int))
         with self._lock:
-            if worlds not in self._batches:
-                self._batches[worlds] = mujoco.batch.Batch(self._model, worlds, self._num_threads)
-            batch = self._batches[worlds]
+            name = worlds, bool(disturbance)
+            if name not in self._batches:
+                self._batches[name] = mujoco.batch.Batch(self._model, worlds, self._num_threads)
+            batch = self._batches[name]
+            if disturbance:
+                self._disturb(batch, *(np.asarray(a) for a in disturbance))
             batch.qpos = qpos.reshape(worlds, -1)
             batch.qvel = qvel.reshape(worlds, -1)
             batch.qacc_warmstart = warmstart.reshape(worlds, -1)
@@ -43,6 +47,26 @@ class _Pool:
                     batch.qvel.astype(np.float32).reshape(*lead, -1),
                     batch.qacc_warmstart.astype(np.float32).reshape(*lead, -1),
                 )
+
+    def _disturb(self, batch: mujoco.batch.Batch, wrench: np.ndarray, variation: np.ndarray) -> None:
+        """Forces for the coming step; the worlds' bodies, floors and drives where those are not the same as before."""
+        batch.xfrc_applied[:, 1:] = wrench.reshape(batch.nsim, -1, 6)
+        variation = variation.reshape(batch.nsim, -1)
+        if np.array_equal(self._variations.get(batch.nsim), variation):  # pyright: ignore[reportArgumentType]
+            return
+        self._variations[batch.nsim] = variation.copy()
+        friction, mass, gains = variation.T
+        for field, factor in (
+            ("geom_friction", friction),  # of both partners of a contact, which takes the larger
+            ("body_mass", mass),
+            ("body_inertia", mass),
+            ("actuator_gainprm", gains),
+            ("actuator_biasprm", gains),
+            ("dof_damping", gains),
+        ):
+            nominal = getattr(self._model, field)
+            batch.expand(field)[:] = nominal * factor.reshape(-1, *(1,) * nominal.ndim)
+        batch.set_const()
 
 
 @functools.cache
@@ -66,7 +90,7 @@ def make_step_batch(model: mujoco.MjModel, substeps: int, num_threads: int = 0):
     """
     pool = _pool(model, num_threads)
 
-    def step_batch(state: PhysicsState, ctrl: jax.Array) -> PhysicsState:
+    def step_batch(state: PhysicsState, ctrl: jax.Array, disturbance: Disturbance | None = None) -> PhysicsState:
         shapes = tuple(jax.ShapeDtypeStruct(a.shape, np.float32) for a in (state.qpos, state.qvel, state.warmstart))
         qpos, qvel, warmstart = jax.pure_callback(
             functools.partial(pool.step, substeps),
@@ -75,6 +99,7 @@ def make_step_batch(model: mujoco.MjModel, substeps: int, num_threads: int = 0):
             state.qvel,
             state.warmstart,
             ctrl,
+            *(() if disturbance is None else (disturbance.wrench, disturbance.variation)),
             vmap_method="broadcast_all",
         )
         return PhysicsState(qpos=qpos, qvel=qvel, warmstart=warmstart)

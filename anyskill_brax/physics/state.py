@@ -16,3 +16,14 @@ class PhysicsState:
     @classmethod
     def create(cls, qpos: jax.Array, qvel: jax.Array) -> "PhysicsState":
         return cls(qpos=qpos, qvel=qvel, warmstart=jnp.zeros_like(qvel))
+
+
+VARIATION = ("friction", "mass", "gains")
+
+
+@struct.dataclass
+class Disturbance:
+    """What acts on a world beside its controls, for one control step; leading axes are the state's."""
+
+    wrench: jax.Array  # [..., B, 6] force [N] and torque [Nm] on each body at its centre of mass, world axes
+    variation: jax.Array  # [..., 3] factors on VARIATION: of all contacts, of all bodies, of all drives (kp and kd)

@@ -1,5 +1,6 @@
 """The low-level stage from its door: resuming, publishing what continues, and what its worlds promise."""
 
+import signal
 import subprocess
 import sys
 import time
@@ -9,12 +10,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from kill_torture import torture
 
 from anyskill_brax.low_level import run, worlds
 from anyskill_brax.low_level import train as trainer
 from anyskill_brax.low_level.settings import LowLevelSettings
 from anyskill_brax.types import UserError
-from anyskill_brax.workdir import Workdir
+from anyskill_brax.workdir import Workdir, read_metrics
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,36 +33,68 @@ def setup(updates):
 
 
 @pytest.fixture(scope="module")
-def straight(updates, tmp_path_factory):
-    return run.train(updates(4), tmp_path_factory.mktemp("straight") / "run", report=lambda line: None)
+def straight_folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("straight") / "run"
 
 
-def test_stopping_and_resuming_changes_no_bit(updates, straight, tmp_path):
-    """Four updates straight are two, a stop, and two more."""
-    config, done = updates(4), []
+@pytest.fixture(scope="module")
+def straight(updates, straight_folder) -> run.TrainedController:
+    trained = run.train(updates(20), straight_folder, report=lambda line: None)
+    assert trained is not None
+    return trained
 
-    def note(line: str) -> None:
-        if line.startswith("update"):
-            done.append(line.split()[1])
 
-    assert run.train(config, tmp_path / "run", report=note, should_stop=lambda: len(done) == 2) is None
-    resumed = run.train(config, tmp_path / "run", report=note)
-    assert resumed is not None and done == ["1/4", "2/4", "3/4", "4/4"]
-    assert resumed.tensors.keys() == straight.tensors.keys()
+@pytest.mark.slow
+def test_twenty_updates_straight_are_the_same_bits_as_with_a_signal_and_a_kill_between(updates, straight, tmp_path):
+    """SIGTERM after some updates: saved, exit code 143; the same command goes on; kill -9; and on to the end."""
+    config, workdir = updates(20), tmp_path / "run"
+    command = [
+        sys.executable, str(ROOT / "tools/train_low_level.py"), "--config", "configs/low_level.py:quicktest",
+        "--set", f"motions=('{config.motions[0]}',)", "--set", "total_samples=3200", "--set", "save_every_seconds=0.0",
+        "--workdir", str(workdir),
+    ]  # fmt: skip
+
+    def run_until(update: int, number: signal.Signals) -> tuple[int, str]:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT)
+        deadline = time.monotonic() + 500
+        while not any(row["update"] >= update for row in read_metrics(workdir)) and time.monotonic() < deadline:
+            assert process.poll() is None, process.communicate()[0]
+            time.sleep(0.01)
+        process.send_signal(number)
+        return process.wait(timeout=120), process.communicate()[0]
+
+    assert run_until(2, signal.SIGTERM)[0] == 143
+    stopped_at = run.load(workdir).updates
+    assert 2 <= stopped_at < 20
+    code, said = run_until(stopped_at + 2, signal.SIGKILL)
+    assert code == -signal.SIGKILL and f"resumed at update {stopped_at}" in said
+    lines: list[str] = []
+    with config.unlocked():
+        config.save_every_seconds = 0.0
+    resumed = run.train(config, workdir, report=lines.append)
+    assert int(lines[0].removeprefix("resumed at update ")) > stopped_at
+    assert resumed is not None and resumed.tensors.keys() == straight.tensors.keys()
     for name, value in straight.tensors.items():
         np.testing.assert_array_equal(resumed.tensors[name], value, err_msg=name)
+    assert [row["update"] for row in resumed.metrics] == list(range(1, 21))
+    assert (workdir / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_finished_run_is_loaded_as_it_ended(straight, updates, tmp_path):
-    config = updates(4)
-    trained = run.train(config, tmp_path / "run", report=lambda line: None)
-    loaded = run.load(tmp_path / "run")
-    assert (loaded.updates, loaded.samples) == (4, 640)
-    for name, value in trained.tensors.items():
+@pytest.mark.slow
+def test_a_run_killed_at_random_moments_resumes(motions, tmp_path):
+    """A sample; `python tests/low_level/kill_torture.py --kills 20` for the whole."""
+    record = torture(motions, tmp_path / "run", kills=2)
+    assert record.kills == 2 and max(record.lost, default=0) <= 1, record
+
+
+def test_a_finished_run_is_loaded_as_it_ended(straight, straight_folder):
+    loaded = run.load(straight_folder)
+    assert (loaded.updates, loaded.samples) == (20, 3200)
+    for name, value in straight.tensors.items():
         np.testing.assert_array_equal(loaded.tensors[name], value)
     np.testing.assert_allclose(jnp.linalg.norm(loaded.controller.motion_latents, axis=-1), 1.0, atol=1e-5)
     assert len(loaded.controller.motion_names) == 8
-    assert [row["update"] for row in loaded.metrics] == [1, 2, 3, 4]
+    assert [row["update"] for row in loaded.metrics] == list(range(1, 21))
 
 
 def test_training_continues_from_published_tensors(setup, straight, updates, tmp_path):
@@ -110,20 +144,3 @@ def test_reference_windows_never_cross_clips(setup):
     window = np.asarray(reference.window(jnp.asarray(first_of_second), 4))
     np.testing.assert_array_equal(window, np.tile(reference.disc[first_of_second], (4, 1)))
     assert int(reference.ahead(jnp.asarray(first_of_second - 1), 5)) == first_of_second - 1
-
-
-@pytest.mark.slow
-def test_the_tool_stops_on_sigterm_with_a_checkpoint(motions, tmp_path):
-    command = [
-        sys.executable, str(ROOT / "tools/train_low_level.py"), "--config", "configs/low_level.py:quicktest",
-        "--set", f"motions=('{motions}',)", "--set", "total_samples=10000000", "--workdir", str(tmp_path / "run"),
-    ]  # fmt: skip
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT)
-    metrics = tmp_path / "run" / "metrics.jsonl"
-    deadline = time.monotonic() + 240
-    while not (metrics.exists() and metrics.read_text()) and time.monotonic() < deadline and process.poll() is None:
-        time.sleep(0.2)
-    process.terminate()
-    out = process.communicate(timeout=60)[0]
-    assert process.returncode == 143, out
-    assert run.load(tmp_path / "run").updates >= 1
