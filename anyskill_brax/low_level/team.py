@@ -75,7 +75,8 @@ class Team:
         """`init` and `update` of `make_train(..., devices=team.devices)`, compiled for the team."""
         if self.count == 1:
             return jax.jit(init), jax.jit(update, donate_argnums=0)
-        split = split_of(jax.eval_shape(init, jax.random.PRNGKey(0)))
+        apart = jax.shard_map(init, mesh=self.mesh, in_specs=P(), out_specs=P(), check_vma=False)
+        split = split_of(jax.eval_shape(apart, jax.random.PRNGKey(0)))  # the tree alone: its shapes are one device's
         begin = jax.shard_map(init, mesh=self.mesh, in_specs=P(), out_specs=split, check_vma=False)
         go_on = jax.shard_map(update, mesh=self.mesh, in_specs=(split,), out_specs=(split, P()), check_vma=False)
         return jax.jit(begin), jax.jit(go_on, donate_argnums=0)

@@ -44,7 +44,7 @@ def test_two_processes_compute_the_gradients_of_one_device(motions):
         for variant, networks in json.loads(out.splitlines()[-1]).items():
             assert sorted(networks) == ["actor", "critic", "disc", "encoder"]
             for name, (norm, difference) in networks.items():
-                assert norm > 1e-3 and difference < 1e-5, (variant, name, norm, difference)
+                assert norm > 1e-3 and difference < 1e-5 * max(norm, 1.0), (variant, name, norm, difference)
 
 
 @pytest.mark.slow
@@ -64,7 +64,8 @@ def test_a_stop_of_one_stops_all_and_one_device_resumes(quick_config, motions, t
     both[1].send_signal(signal.SIGTERM)
     out = [process.communicate(timeout=120) for process in both]
     assert both[1].returncode == 143 and both[0].returncode == 0, out
-    assert "stopped at update" in out[0][0] and not out[1][0], "one speaks"
+    said = [[line for line in text.splitlines() if not line.startswith("[Gloo]")] for text, _ in out]
+    assert said[0][-1].startswith("stopped at update") and not said[1], "one speaks"
     lines: list[str] = []
     config = quick_config("quicktest", {"total_samples": 10_000_000, "save_every_seconds": 0.0})
     run.train(config, workdir, report=lines.append, should_stop=lambda: any("M samples" in line for line in lines))

@@ -44,7 +44,7 @@ def numbers(setup, seed: int) -> dict:
         "batch": Batch(
             ppo=ppo.PPOBatch(
                 norm_obs=normal(223), condition=np.concatenate([latent, normal(2)], -1), action=0.1 * normal(28),
-                log_prob=50.0 + normal(), advantage=normal(), target=normal(),
+                log_prob=normal(), advantage=normal(), target=normal(),
             ),
             source=source,
         ),
@@ -72,6 +72,18 @@ def gradients(setup, begun: state.TrainState, devices: Devices):
     return own
 
 
+def as_the_actor_acts(stage: Stage, begun: state.TrainState, batch: Batch) -> Batch:
+    """Actions about the actor's own means, so that PPO's ratios are near one and its gradient is not zero."""
+    data, sigma = batch.ppo, stage.settings.learner.sigma
+    latent = data.condition[:, : stage.settings.networks.latent_dim]
+    if stage.settings.conditional:
+        latent = stage.latents_of(begun.params.encoder, begun, batch.source)
+    mean = stage.modules.actor.apply(begun.params.actor, data.norm_obs, latent)
+    action = np.asarray(mean + sigma * (10.0 * data.action))
+    log_prob = np.asarray(ppo.log_prob(action, mean, sigma)) + 0.1 * data.target
+    return batch.replace(ppo=data.replace(action=action, log_prob=log_prob.astype(np.float32)))
+
+
 def compare(variant: str, motions: str) -> dict[str, tuple[float, float]]:
     """By network: the norm of its gradient on one device, and the largest difference to that of two."""
     config = preset(variant)
@@ -88,6 +100,9 @@ def compare(variant: str, motions: str) -> dict[str, tuple[float, float]]:
         replay=None, worlds=None, clips=ClipStats.create(2), fall_states=None, key=None, updates=jnp.zeros((), int),
     )  # fmt: skip
     rows = numbers(setup, 0)
+    rows["batch"] = as_the_actor_acts(
+        Stage.create(setup.settings, setup.env, setup.reference, ALONE), begun, rows["batch"]
+    )
     alone = jax.jit(gradients(setup, begun, ALONE))(rows)
 
     def split(x: np.ndarray) -> jax.Array:
