@@ -1,6 +1,7 @@
 """Low-level controller: ASE, or the conditional variant (CALM, AnySkill). Lab book: docs/pretraining.md.
 
 python tools/train_low_level.py --config configs/low_level.py --workdir runs/low_level        # ASE, 2 cores, hours
+python tools/train_low_level.py --config configs/low_level.py:continued --init-from humanoid/low-level-v4 --workdir runs/v5
 python tools/train_low_level.py --config configs/low_level.py:calm_small --workdir runs/calm  # conditional, 2 cores
 python tools/train_low_level.py --config configs/low_level.py:quicktest --workdir runs/quick  # seconds
 python tools/train_low_level.py --config configs/low_level.py:anyskill --workdir runs/any     # as published; a GPU
@@ -221,6 +222,20 @@ def calm_small(config: Any) -> None:
     )
 
 
+def continued(config: Any) -> None:
+    """More of the default from a controller that stands: bolder steps that get smaller, most worlds follow a motion.
+
+    Made low-level-v4 out of v3: docs/experiments/bolder-ppo.md.
+    """
+    config.total_samples = 20_000_000
+    config.reward.follow_share = (0.7, 0.0)
+    config.start.update(dict(pose_share=0.4, motion_latent_share=0.2))
+    config.learner.update(dict(actor_lr=1e-4, sigma=0.05, actor_rest=120, actor_rise=120))
+    config.lr_schedule.update(dict(shape="cosine", over=(3.0, 14.0), last=0.1))
+    config.sigma_schedule.update(dict(shape="cosine", over=(3.0, 14.0), last=0.4))
+    config.sampling.share = 0.5
+
+
 def published(config: Any) -> None:
     """What ASE, CALM and AnySkill have in common; separate optimisers and their rates are MimicKit's."""
     config.networks.update(
@@ -297,6 +312,7 @@ def anyskill(config: Any) -> None:
 
 VARIANTS = {
     "": lambda config: None,
+    "continued": continued,
     "quicktest": quicktest,
     "quicktest_conditional": quicktest_conditional,
     "calm_small": calm_small,
