@@ -1,7 +1,7 @@
 """Low-level controller: ASE, or the conditional variant (CALM, AnySkill). Lab book: docs/pretraining.md.
 
 python tools/train_low_level.py --config configs/low_level.py --workdir runs/low_level        # ASE, 2 cores, hours
-python tools/train_low_level.py --config configs/low_level.py:continued --init-from humanoid/low-level-v4 --workdir runs/v5
+python tools/train_low_level.py --config configs/low_level.py:continued --init-from ID --workdir runs/more  # goes on
 python tools/train_low_level.py --config configs/low_level.py:calm_small --workdir runs/calm  # conditional, 2 cores
 python tools/train_low_level.py --config configs/low_level.py:quicktest --workdir runs/quick  # seconds
 python tools/train_low_level.py --config configs/low_level.py:anyskill --workdir runs/any     # as published; a GPU
