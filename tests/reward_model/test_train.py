@@ -59,8 +59,8 @@ def test_equal_seeds_give_equal_weights(character, data):
 
 @pytest.mark.slow
 def test_it_learns(character, data):
-    """400 updates on a thousand poses: trained phrases and the unseen half order poses far better than chance."""
-    model = _train(character, data, dataclasses.replace(SMALL, updates=400))
+    """800 updates on a thousand poses: trained phrases and the unseen half order poses far better than chance."""
+    model = _train(character, data, dataclasses.replace(SMALL, updates=800))
     features = in_chunks(jax.jit(model.embed_features), pose_features(character, data, "positions"))
     names, shown = attribute_names(character), data.degrees > 0.5
     for phrases in (phrases_of("reward"), report.unseen_phrases("reward")):
