@@ -5,6 +5,7 @@ own process), and gradients are averaged: `devices.Devices` inside `jax.shard_ma
 included, is the same for any number of devices.
 """
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -18,10 +19,24 @@ from jax.sharding import PartitionSpec as P
 
 from anyskill_brax.low_level.devices import AXIS, Devices
 from anyskill_brax.low_level.settings import LowLevelSettings
-from anyskill_brax.low_level.state import TrainState
+from anyskill_brax.low_level.state import Replay, TrainState
 from anyskill_brax.types import UserError
 
 Tree = TypeVar("Tree")
+SPLIT = TrainState(
+    params=P(),
+    opt=P(),
+    obs_normalizer=P(),
+    disc_normalizer=P(),
+    encoder_normalizer=P(),
+    replay=Replay(windows=P(AXIS), source=P(AXIS), count=P()),
+    worlds=P(AXIS),
+    clips=P(),
+    fall_states=P(AXIS),
+    key=P(),
+    updates=P(),
+)  # pyright: ignore[reportArgumentType]
+"""What is split among the devices, by its first axis, and what each has whole."""
 
 
 def connect(coordinator: str, processes: int, process: int) -> None:
@@ -75,10 +90,8 @@ class Team:
         """`init` and `update` of `make_train(..., devices=team.devices)`, compiled for the team."""
         if self.count == 1:
             return jax.jit(init), jax.jit(update, donate_argnums=0)
-        apart = jax.shard_map(init, mesh=self.mesh, in_specs=P(), out_specs=P(), check_vma=False)
-        split = split_of(jax.eval_shape(apart, jax.random.PRNGKey(0)))  # the tree alone: its shapes are one device's
-        begin = jax.shard_map(init, mesh=self.mesh, in_specs=P(), out_specs=split, check_vma=False)
-        go_on = jax.shard_map(update, mesh=self.mesh, in_specs=(split,), out_specs=(split, P()), check_vma=False)
+        begin = jax.shard_map(init, mesh=self.mesh, in_specs=P(), out_specs=SPLIT, check_vma=False)
+        go_on = jax.shard_map(update, mesh=self.mesh, in_specs=(SPLIT,), out_specs=(SPLIT, P()), check_vma=False)
         return jax.jit(begin), jax.jit(go_on, donate_argnums=0)
 
     def to_host(self, tree: Tree) -> Tree:
@@ -96,11 +109,11 @@ class Team:
         if self.count == 1:
             return jax.tree.map(jnp.array, state)  # copies: two leaves may be one buffer, which donation forbids
 
-        def place(x: Any, spec: P) -> jax.Array:
+        def place(spec: P, x: Any) -> jax.Array:
             whole = np.asarray(x)
             return jax.make_array_from_callback(whole.shape, NamedSharding(self.mesh, spec), lambda part: whole[part])
 
-        return jax.tree.map(place, state, split_of(state))
+        return jax.tree.map(lambda spec, tree: jax.tree.map(functools.partial(place, spec), tree), SPLIT, state)
 
     def agree(self, *flags: bool) -> tuple[bool, ...]:
         """Each flag, true for all where it is for any: processes must not part ways."""
@@ -130,13 +143,3 @@ class NoWorkdir:
     def close(self) -> None:
         """There is nothing to close."""
 
-
-def split_of(state: TrainState) -> TrainState:
-    """How each leaf is split among the devices: worlds, fall states and replay by their first axis, the rest not."""
-    split = jax.tree.map(lambda _: P(), state)
-    each = lambda tree: jax.tree.map(lambda _: P(AXIS), tree)  # noqa: E731
-    return split.replace(
-        worlds=each(state.worlds),
-        fall_states=each(state.fall_states),
-        replay=state.replay.replace(windows=P(AXIS), source=P(AXIS), count=P()),
-    )
