@@ -1,11 +1,13 @@
-"""Pinhole cameras: a frozen pytree of unit axes, and the camera that follows a character."""
+"""Pinhole cameras, frozen pytrees of unit axes: fixed (`look_at`), following, orbiting, random, several per world."""
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 
 from anyskill_brax import rotations
 from anyskill_brax.character.kinematics import BodyState
+from anyskill_brax.types import PRNGKey
 
 UP = (0.0, 0.0, 1.0)
 
@@ -71,3 +73,38 @@ def follow_camera(
     )
     distance = 0.5 * frame / jnp.tan(0.5 * fovy)
     return look_at(target + distance[..., None] * back, target, fovy)
+
+
+def orbit_camera(
+    bodies: BodyState, seconds: jax.Array | float, *, period: float = 8.0, start: float = 0.6, **options
+) -> Camera:
+    """`follow_camera` that circles once in `period` seconds, to its left; where the character faces does not matter."""
+    azimuth = start + 2.0 * jnp.pi * jnp.asarray(seconds, jnp.float32) / period
+    return follow_camera(bodies, azimuth, relative_to_heading=False, **options)
+
+
+def random_camera(
+    key: PRNGKey,
+    bodies: BodyState,
+    *,
+    azimuth: tuple[float, float] = (-np.pi, np.pi),
+    elevation: tuple[float, float] = (0.0, 0.6),
+    **options,
+) -> Camera:
+    """`follow_camera` from a direction [rad] of its own for each of the bodies' leading axes, uniform within ranges."""
+    key_azimuth, key_elevation = jax.random.split(key)
+    lead = bodies.pos.shape[:-2]
+    around = jax.random.uniform(key_azimuth, lead, minval=azimuth[0], maxval=azimuth[1])
+    down = jax.random.uniform(key_elevation, lead, minval=elevation[0], maxval=elevation[1])
+    return follow_camera(bodies, around, elevation=down, **options)
+
+
+def side_by_side(*cameras: Camera) -> Camera:
+    """Several cameras per world: axes `[...]` of V cameras -> `[..., V]`; render bodies `[..., None]` with it."""
+    lead = jnp.broadcast_shapes(*(camera.fovy.shape for camera in cameras))
+
+    def spread(*parts: jax.Array) -> jax.Array:
+        own = parts[0].ndim - cameras[0].fovy.ndim  # 1 for vectors, 0 for the angle
+        return jnp.stack([jnp.broadcast_to(p, lead + p.shape[p.ndim - own :]) for p in parts], axis=len(lead))
+
+    return jax.tree.map(spread, *cameras)

@@ -1,385 +1,324 @@
-"""An analytic ray caster in JAX: closed-form hits of spheres, capsules, boxes and the floor, for a batch of worlds.
+"""An analytic ray caster in JAX: closed-form hits of MuJoCo's primitives and the floor, for a batch of worlds.
 
 The primitives are unrolled at trace time, and one pass over the pixels keeps a running nearest hit, so no
 [primitive, pixel] array exists. Distance and index share one int32 (positive floats sort like their bit patterns; the
 primitive's index sits in the lowest bits), hence the pass has one output, which XLA turns into one vectorised loop.
 Later passes look up the winner's parameters, take its exact distance, and shade it. Gradients flow through depth and
 through the figure's shading; silhouettes, shadows and the floor's tiles have none.
-All geometry is in the camera's frame (right, up, forward), where the rays are the same in every world.
 """
 
+import dataclasses
 from collections.abc import Callable, Sequence
-from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from anyskill_brax import rotations
 from anyskill_brax.character.humanoid import Character
 from anyskill_brax.character.kinematics import BodyState
-from anyskill_brax.render.camera import Camera
-from anyskill_brax.render.scene import BOX, FLOOR, SKY, SPHERE, WORLD, Look, Scene, character_scene
+from anyskill_brax.render import shading
+from anyskill_brax.render.camera import Camera, look_at
+from anyskill_brax.render.placement import FAR, Placed, floor, hit, place
+from anyskill_brax.render.primitives import Vector, vector
+from anyskill_brax.render.scene import FLOOR, ROWS, SKY, WORLD, Look, Scene, character_scene
 from anyskill_brax.types import UserError
 
-FAR = 1000.0
-"""Depth of the sky [m]."""
 OUTPUTS = ("rgb", "depth", "segmentation")
-
-Vector = Sequence[jax.Array]  # x, y, z apart, `[N]` or scalar: component-wise sums fuse
-Stage = Callable[["_Placed", Vector, jax.Array, jax.Array], jax.Array]
+RAYS_IN_FLIGHT = 1 << 18
+"""How many pixels are drawn at a time where the caller does not say: 64 pictures of 64 x 64, one of 512 x 512."""
+BURIED = -1e5
+"""The height [m] of a world's bodies whose poses are not numbers."""
 
 
 @struct.dataclass
 class Image:
-    """What was asked for; the rest is None. Leading axes are those of the bodies."""
+    """What was asked for; the rest is None. Leading axes are those of bodies and cameras, broadcast."""
 
     rgb: jax.Array | None  # [..., H, W, 3] float32 in 0..1
     depth: jax.Array | None  # [..., H, W] along the camera's forward axis [m]; FAR in the sky
-    segmentation: jax.Array | None  # [..., H, W] int32: the scene's labels (body indices), -1 floor, -2 sky
+    segmentation: jax.Array | None  # [..., H, W] int32: body indices, -1 floor, -2 sky, -3 what stands still
+    valid: jax.Array  # [...] bool; False where a pose or camera was not a number: nothing is drawn but floor and sky
 
 
 @struct.dataclass
-class _Placed:
-    """The scene of one world in the camera's frame."""
+class _Backdrop:
+    """What a fixed camera sees of everything that stands still, per ray `[N]`."""
 
-    centre: jax.Array  # [P, 3]; of a capsule, its lower end
-    axes: jax.Array  # [P, 3, 3] columns are the primitive's own x, y, z
-    world: jax.Array  # [3, 3] columns are the world's x, y, z
-    camera: jax.Array  # [3] the camera's position in the world
-    light: jax.Array  # [3] unit, towards the light
-    shade_x: jax.Array  # [3] unit; with shade_y it spans the plane that the light looks at
-    shade_y: jax.Array  # [3]
+    nearest: jax.Array  # int32 distance and index
+    light: jax.Array  # the factor on the colour, before the shadows of what moves
+    haze: jax.Array
+    dark: jax.Array  # the standing things' own shadows
 
 
-def _dot(a: Vector, b: Vector) -> jax.Array:
-    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+@dataclasses.dataclass(frozen=True)
+class _Lens:
+    """The rays of one camera: `side` samples per pixel and axis."""
+
+    width: int
+    height: int
+    side: int
+
+    def plane(self) -> tuple[jax.Array, jax.Array]:
+        """Where the rays cross the picture, x and y `[N]`, in half heights."""
+        rows, columns = self.height * self.side, self.width * self.side
+        y, x = np.divmod(np.arange(rows * columns), columns)
+        x, y = (2.0 * x + 1.0 - columns) / rows, (rows - 1.0 - 2.0 * y) / rows
+        return jnp.asarray(x, jnp.float32), jnp.asarray(y, jnp.float32)
+
+    def pixel(self, camera: Camera) -> jax.Array:
+        """A ray's width at distance 1."""
+        return 2.0 * jnp.tan(0.5 * camera.fovy) / (self.height * self.side)
+
+    def rays(self, plane: Sequence[jax.Array], camera: Camera) -> Vector:
+        scale = jnp.tan(0.5 * camera.fovy)
+        x, y = scale * plane[0], scale * plane[1]
+        z = jax.lax.rsqrt(1.0 + x * x + y * y)
+        return x * z, y * z, z
+
+    def each(self, work: Callable[..., jax.Array], *arrays: Any) -> jax.Array:
+        """`work` over all rays `[N]`, in a scan of at least two parts.
+
+        XLA fuses straight through barriers and scans of one step, and would then repeat a pass for every later use of
+        its result.
+        """
+        count = self.width * self.height * self.side**2
+        parts = next(n for n in (2, 3, 5, 7, count) if count % n == 0)
+        split = jax.tree.map(lambda a: a.reshape(parts, -1), (self.plane(), *arrays))
+        return jax.lax.map(lambda item: work(*item), split).reshape(-1)
 
 
-def _vector(v: jax.Array) -> Vector:
-    return v[0], v[1], v[2]
+def _moving_first(scene: Scene) -> tuple[Scene, int]:
+    """The same scene with what stands still at its end, and how many primitives move."""
+    order = np.argsort(scene.body == WORLD, kind="stable")
+    return dataclasses.replace(scene, **{name: getattr(scene, name)[order] for name in ROWS}), int(
+        (scene.body != WORLD).sum()
+    )
 
 
-def _columns(m: jax.Array) -> list[Vector]:
-    return [_vector(m[:, k]) for k in range(3)]
+def _nearest(scene: Scene, rows: range, placed: Placed, ray: Vector, backdrop: _Backdrop | None) -> jax.Array:
+    """Distance and index of what each ray meets first `[N]` int32: a primitive of `rows`, P the floor, P + 1 the sky.
 
-
-def _sqrt(x: jax.Array) -> jax.Array:
-    return jnp.sqrt(jnp.maximum(x, 1e-12))  # finite slope on a silhouette
-
-
-def _capsule(ray: Vector, base: Vector, axis: Vector, length, radius) -> tuple[jax.Array, jax.Array]:
-    """Distance along the unit `ray` to a capsule, and a discriminant that is positive where it is hit.
-
-    The ray meets the infinite cylinder at the axis point s; clamped to the segment, s is the centre of the one sphere
-    of the capsule that the ray meets first, on the side and on the caps alike.
+    It starts from what the backdrop knows.
     """
-    along, b, end = _dot(ray, axis), _dot(ray, base), _dot(base, axis)
-    square = _dot(base, base) - radius * radius
-    a = jnp.maximum(1.0 - along * along, 1e-7)
-    half = b - end * along
-    t = (half - _sqrt(half * half - a * (square - end * end))) / a
-    s = jnp.clip(t * along - end, 0.0, length)
-    b = b + s * along
-    discriminant = b * b - (square + s * (s + 2.0 * end))
-    return b - _sqrt(discriminant), discriminant
-
-
-def _sphere(ray: Vector, centre: Vector, radius) -> tuple[jax.Array, jax.Array]:
-    b = _dot(ray, centre)
-    discriminant = b * b - (_dot(centre, centre) - radius * radius)
-    return b - _sqrt(discriminant), discriminant
-
-
-def _slabs(ray: Vector, centre: Vector, axes: Sequence[Vector], half: Sequence) -> tuple[list, list]:
-    """Where the ray enters and leaves each of a box's three slabs; `axes[k]` is a slab's normal."""
-    near, far = [], []
-    for axis, depth in zip(axes, half, strict=True):
-        speed = _dot(ray, axis)
-        inverse = 1.0 / jnp.where(jnp.abs(speed) < 1e-6, 1e-6, speed)
-        middle, reach = _dot(centre, axis) * inverse, depth * jnp.abs(inverse)
-        near.append(middle - reach)
-        far.append(middle + reach)
-    return near, far
-
-
-def _hit(scene: Scene, placed: _Placed, ray: Vector, i: int) -> tuple[jax.Array, jax.Array]:
-    """Distance to primitive `i` and a number that is positive where it is hit."""
-    centre = _vector(placed.centre[i])
-    if scene.kind[i] == BOX:
-        near, far = _slabs(ray, centre, _columns(placed.axes[i]), scene.size[i].tolist())
-        enter, leave = (
-            jnp.maximum(jnp.maximum(near[0], near[1]), near[2]),
-            jnp.minimum(jnp.minimum(far[0], far[1]), far[2]),
-        )
-        return enter, leave - enter
-    if scene.kind[i] == SPHERE:
-        return _sphere(ray, centre, float(scene.size[i, 0]))
-    return _capsule(ray, centre, _vector(placed.axes[i, :, 2]), 2.0 * float(scene.size[i, 1]), float(scene.size[i, 0]))
-
-
-def _place(scene: Scene, look: Look, bodies: BodyState, camera: Camera) -> _Placed:
-    """One world: every primitive, the light and the world's axes, seen from the camera."""
-    fixed = (scene.body == WORLD)[:, None]
-    pos = jnp.where(
-        fixed, scene.pos, bodies.pos[scene.body] + rotations.rotate(bodies.rot[scene.body], jnp.asarray(scene.pos))
-    )
-    rot = jnp.where(fixed, scene.rot, rotations.quat_mul(bodies.rot[scene.body], jnp.asarray(scene.rot)))
-    view = jnp.stack([camera.right, camera.up, camera.forward])
-    relative = pos - camera.pos
-    centre = jnp.stack([jnp.sum(relative * row, axis=-1) for row in view], axis=-1)
-    axes = jnp.einsum("ij,pjk->pik", view, rotations.to_matrix(rot), precision="highest")
-    half = np.where((scene.kind == BOX) | (scene.kind == SPHERE), 0.0, scene.size[:, 1]).astype(np.float32)
-    light = np.array(look.light) / np.linalg.norm(look.light)
-    shade_x = np.cross(light, (0.0, 1.0, 0.0))
-    shade_x /= np.linalg.norm(shade_x)
-    light, shade_x, shade_y = (
-        (view * jnp.asarray(v, jnp.float32)).sum(axis=-1) for v in (light, shade_x, np.cross(light, shade_x))
-    )
-    return _Placed(
-        centre=centre - half[:, None] * axes[:, :, 2],
-        axes=axes,
-        world=view,
-        camera=camera.pos,
-        light=light,
-        shade_x=shade_x,
-        shade_y=shade_y,
-    )
-
-
-def _floor(placed: _Placed, ray: Vector) -> tuple[jax.Array, jax.Array]:
-    """Distance to the floor (FAR where the ray misses it) and the ray's climb (its world z)."""
-    climb = _dot(ray, _vector(placed.world[:, 2]))
-    falls = climb < -placed.camera[2] / FAR
-    return jnp.where(falls, -placed.camera[2] / jnp.where(falls, climb, -1.0), FAR), climb
-
-
-def _nearest(scene: Scene, placed: _Placed, ray: Vector) -> jax.Array:
-    """The index of what each ray meets first `[N]` int32: a primitive, P the floor, P + 1 the sky."""
-    mask = (1 << (len(scene) + 1).bit_length()) - 1
-    floor, _ = _floor(placed, ray)
+    mask = _index_bits(scene)
 
     def key(distance: jax.Array, index: int) -> jax.Array:
         return (jax.lax.bitcast_convert_type(distance, jnp.int32) & ~mask) | index
 
-    best = jnp.where(floor < FAR, key(floor, len(scene)), key(jnp.full_like(floor, FAR), len(scene) + 1))
-    for i in range(len(scene)):
-        distance, positive = _hit(scene, placed, ray, i)
+    if backdrop is not None:
+        best = backdrop.nearest
+    else:
+        ground, _ = floor(placed, ray)
+        best = jnp.where(ground < FAR, key(ground, len(scene)), key(jnp.full_like(ground, FAR), len(scene) + 1))
+    for i in rows:
+        distance, positive = hit(scene, placed, ray, i)
         best = jnp.where((positive > 0.0) & (distance > 0.0), jnp.minimum(best, key(distance, i)), best)
-    return best & mask
+    return best
 
 
-def _select(rows: tuple[int, ...], index: jax.Array, values: jax.Array) -> jax.Array:
-    """`values[index]` for an index among `rows`, by a chain of selects: it vectorises where a gather does not."""
-    out = jnp.broadcast_to(values[rows[0]], index.shape)
-    for i in rows[1:]:
-        out = jnp.where(index == i, values[i], out)
-    return out
+def _index_bits(scene: Scene) -> int:
+    return (1 << (len(scene) + 1).bit_length()) - 1
 
 
-def _select_forward(rows: tuple[int, ...], index: jax.Array, values: jax.Array):
-    return _select(rows, index, values), (index, len(values))
-
-
-def _select_backward(rows: tuple[int, ...], kept: tuple[jax.Array, int], slope: jax.Array):
-    # One product, not a sum for every primitive: each sum would become a loop that repeats the pass.
-    index, count = kept
-    return None, slope @ (index[:, None] == jnp.arange(count)).astype(slope.dtype)
-
-
-_pick = jax.custom_vjp(_select, nondiff_argnums=(0,))
-_pick.defvjp(_select_forward, _select_backward)
-
-
-def _surface(scene: Scene, placed: _Placed, ray: Vector, index: jax.Array) -> tuple[jax.Array, Vector]:
-    """Distance to the winning primitive and its unit normal, `[N]` each; meaningless on floor and sky."""
-    distance: jax.Array = jnp.full_like(ray[0], FAR)
-    normal: Vector = [jnp.zeros_like(ray[0])] * 3
-    size, is_box = jnp.asarray(scene.size), scene.kind == BOX
-    swept, boxes = (tuple(int(i) for i in np.flatnonzero(mask)) for mask in (~is_box, is_box))
-    if swept:
-        base = [_pick(swept, index, placed.centre[:, k]) for k in range(3)]
-        axis = [_pick(swept, index, placed.axes[:, k, 2]) for k in range(3)]
-        radius = _pick(swept, index, size[:, 0])
-        length = _pick(swept, index, jnp.where(scene.kind == SPHERE, 0.0, 2.0 * size[:, 1]))
-        distance, _ = _capsule(ray, base, axis, length, radius)
-        arm = [distance * r - b for r, b in zip(ray, base, strict=True)]
-        s = jnp.clip(_dot(arm, axis), 0.0, length)
-        normal = [(v - s * a) / radius for v, a in zip(arm, axis, strict=True)]
-    if boxes:
-        centre = [_pick(boxes, index, placed.centre[:, k]) for k in range(3)]
-        half = [_pick(boxes, index, size[:, k]) for k in range(3)]
-        axes = [[_pick(boxes, index, placed.axes[:, k, j]) for k in range(3)] for j in range(3)]
-        near, _ = _slabs(ray, centre, axes, half)
-        enter, face = near[0], axes[0]
-        for j in (1, 2):
-            later = near[j] > enter
-            enter = jnp.where(later, near[j], enter)
-            face = [jnp.where(later, new, old) for new, old in zip(axes[j], face, strict=True)]
-        outward = -jnp.sign(_dot(ray, face))
-        on_box = jnp.zeros(index.shape, bool)
-        for i in boxes:
-            on_box = on_box | (index == i)
-        distance = jax.lax.select(on_box, enter, distance)
-        normal = [jax.lax.select(on_box, outward * f, n) for f, n in zip(face, normal, strict=True)]
-    return distance, normal
-
-
-def _shadow(scene: Scene, placed: _Placed, point: Vector) -> jax.Array:
-    """How much light each floor point loses, 0..1: seen from the light, distance to every primitive's outline."""
-    dark = jnp.zeros_like(point[0])
-    sun, across = _vector(placed.light), (_vector(placed.shade_x), _vector(placed.shade_y))
-    flat = [_dot(point, a) for a in across]
-    for i in range(len(scene)):
-        if scene.kind[i] == BOX:
-            from_point = tuple(c - p for c, p in zip(_vector(placed.centre[i]), point, strict=True))
-            near, far = _slabs(sun, from_point, _columns(placed.axes[i]), scene.size[i].tolist())
-            inside = jnp.minimum(jnp.minimum(far[0], far[1]), far[2]) - jnp.maximum(
-                jnp.maximum(near[0], near[1]), near[2]
-            )
-            dark = jnp.maximum(dark, jnp.clip(inside / float(scene.size[i].min()), 0.0, 1.0))
-            continue
-        base = [_dot(_vector(placed.centre[i]), a) for a in across]
-        x, y = flat[0] - base[0], flat[1] - base[1]
-        if scene.kind[i] != SPHERE:
-            reach = [2.0 * float(scene.size[i, 1]) * _dot(_vector(placed.axes[i, :, 2]), a) for a in across]
-            s = (x * reach[0] + y * reach[1]) / (reach[0] * reach[0] + reach[1] * reach[1] + 1e-9)
-            s = jnp.clip(s, 0.0, 1.0)
-            x, y = x - s * reach[0], y - s * reach[1]
-        square = (x * x + y * y) * float(1.0 / scene.size[i, 0] ** 2)
-        dark = jnp.maximum(dark, jnp.clip(1.55 - square, 0.0, 1.0))  # the outline is at square = 1
-    return dark
-
-
-def _checker(look: Look, distance: jax.Array, pixel: jax.Array, x: jax.Array, y: jax.Array) -> jax.Array:
-    """+-1 tiles, each edge as wide as the pixel's footprint, so that far tiles fade instead of flickering."""
-
-    def wave(v: jax.Array) -> jax.Array:
-        phase = v / (2.0 * look.tile)
-        triangle = 4.0 * jnp.abs(phase - jnp.floor(phase) - 0.5) - 1.0
-        return jnp.clip(triangle / (2.0 * distance * pixel / look.tile + 1e-3), -1.0, 1.0)
-
-    return wave(x) * wave(y)
-
-
-def _depth(scene: Scene, placed: _Placed, ray: Vector, pixel: jax.Array, index: jax.Array) -> jax.Array:
+def _depth(scene: Scene, placed: Placed, ray: Vector, index: jax.Array) -> jax.Array:
     """Depth along the camera's forward axis `[N]` [m]."""
-    distance = jnp.where(index < len(scene), _surface(scene, placed, ray, index)[0], _floor(placed, ray)[0])
+    met, _ = shading.surface(scene, range(len(scene)), placed, ray, index)
+    distance = jnp.where(index < len(scene), met, floor(placed, ray)[0])
     return jnp.where(index > len(scene), FAR, distance * ray[2])
 
 
-def _light(scene: Scene, look: Look, placed: _Placed, ray: Vector, pixel: jax.Array, index: jax.Array) -> jax.Array:
-    """The factor on each pixel's colour `[N]`: ambient, sun, sky, highlight on the figure; tiles, shadow on floor."""
-    _, normal = _surface(scene, placed, ray, index)
-    toward = _dot(normal, _vector(placed.light))
-    mirrored = 2.0 * toward * _dot(normal, ray) - _dot(ray, _vector(placed.light))  # cosine of light and reflected eye
-    figure = look.ambient + look.diffuse * jnp.maximum(toward, 0.0) + look.gloss * jnp.maximum(-mirrored, 0.0) ** 12
-    figure = figure + look.skylight * _dot(normal, _vector(placed.world[:, 2]))
-    placed, ray, pixel = jax.lax.stop_gradient((placed, ray, pixel))
-    distance, climb = _floor(placed, ray)
-    point = [distance * r for r in ray]
-    x, y = (placed.camera[k] + _dot(point, _vector(placed.world[:, k])) for k in range(2))
-    ground = 1.0 + look.checker * _checker(look, distance, pixel / jnp.maximum(-climb, 0.02), x, y)
+def _light(
+    scene: Scene, look: Look, rows: range, placed: Placed, ray: Vector, pixel: jax.Array, index: jax.Array, backdrop
+) -> jax.Array:
+    """The factor on each pixel's colour `[N]`: sun and sky on primitives, tiles and shadow on the floor.
+
+    `rows` are lit anew; with a backdrop the others and the floor's tiles come from there.
+    """
+    met, normal = shading.surface(scene, rows, placed, ray, index)
+    still, still_ray = jax.lax.stop_gradient((placed, ray))
+    on_floor, on_rows = index == len(scene), index < rows.stop
+    ground = jnp.ones_like(ray[0])
+    if backdrop is not None:
+        ground = backdrop.light
+    elif look.floor_texture is None:
+        ground = shading.tiles(look, still, still_ray, jax.lax.stop_gradient(pixel))
+    dark = jnp.zeros_like(ray[0])
     if look.shadow > 0.0:
-        ground = ground * (1.0 - look.shadow * _shadow(scene, placed, point))
-    return jnp.where(index < len(scene), figure, jnp.where(index == len(scene), ground, 1.0))
+        distance, _ = floor(still, still_ray)
+        if look.hard_shadow:
+            distance = jnp.where(on_rows, jax.lax.stop_gradient(met), distance)
+            up = [
+                jax.lax.select(on_rows, n, jnp.full_like(n, w))
+                for n, w in zip(normal, vector(still.world[:, 2]), strict=True)
+            ]
+            point = [distance * r + shading.SKIN * jax.lax.stop_gradient(n) for r, n in zip(still_ray, up, strict=True)]
+            dark = shading.hard_shadow(scene, still, point)
+        else:
+            dark = shading.soft_shadow(scene, rows, still, [distance * r for r in still_ray])
+            dark = dark if backdrop is None else jnp.maximum(dark, backdrop.dark)
+    figure = shading.sunlit(look, placed, ray, normal, dark if look.hard_shadow else 0.0)
+    rest = ground if backdrop is not None else 1.0
+    return jnp.where(on_rows, figure, jnp.where(on_floor, ground * (1.0 - look.shadow * dark), rest))
 
 
-def _haze(scene: Scene, look: Look, placed: _Placed, ray: Vector, pixel: jax.Array, index: jax.Array) -> jax.Array:
-    """How far each pixel is blended into the horizon's colour `[N]`: floor by distance, sky by height, figure never."""
-    distance, climb = _floor(*jax.lax.stop_gradient((placed, ray)))
-    haze = (distance / look.haze) ** 2
-    sky = 1.0 - jnp.clip(1.7 * climb, 0.0, 1.0)
-    return jnp.where(index < len(scene), 0.0, jnp.where(index == len(scene), haze / (1.0 + haze), sky))
+def _backdrop(scene: Scene, look: Look, rows: range, camera: Camera, lens: _Lens) -> _Backdrop:
+    """What stands still (`rows`), the floor and the sky, seen by a fixed camera."""
+    bodies = max(1, int(scene.body.max(initial=0)) + 1)
+    nought, upright = jnp.zeros((bodies, 3)), jnp.tile(jnp.array([1.0, 0.0, 0.0, 0.0]), (bodies, 1))
+    rest = BodyState(pos=nought, rot=upright, linvel=nought, angvel=nought, joint_rot=upright)
+    placed = place(scene, look, rest, camera)
+    bare, mask = dataclasses.replace(look, shadow=0.0), _index_bits(scene)
+
+    def rays(plane: Sequence[jax.Array]) -> Vector:
+        return lens.rays(plane, camera)
+
+    def lit(plane: Sequence[jax.Array], index: jax.Array) -> jax.Array:
+        return _light(scene, bare, rows, placed, rays(plane), lens.pixel(camera), index, None)
+
+    def shaded(plane: Sequence[jax.Array]) -> jax.Array:
+        distance, _ = floor(placed, rays(plane))
+        return shading.soft_shadow(scene, rows, placed, [distance * r for r in rays(plane)])
+
+    nearest = lens.each(lambda plane: _nearest(scene, rows, placed, rays(plane), None))
+    index = nearest & mask
+    return _Backdrop(
+        nearest=nearest,
+        light=lens.each(lit, index),
+        haze=lens.each(lambda plane, index: shading.haze(scene, look, placed, rays(plane), index), index),
+        dark=lens.each(shaded),
+    )
+
+
+def _checked(bodies: BodyState, camera: Camera) -> tuple[BodyState, Camera, jax.Array]:
+    """One world and whether it is all numbers; bodies that are not are buried, such a camera looks ahead."""
+    sound = jnp.isfinite(bodies.pos).all() & jnp.isfinite(bodies.rot).all()
+    aimed = jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(camera)]).all()
+    upright = jnp.array([1.0, 0.0, 0.0, 0.0])
+    pos = jnp.where(sound, bodies.pos, jnp.array([0.0, 0.0, BURIED]))
+    bodies = bodies.replace(pos=pos, rot=jnp.where(sound, bodies.rot, upright))
+    ahead = look_at(jnp.array([-3.0, 0.0, 1.0]), jnp.array([0.0, 0.0, 1.0]), 0.6)
+    camera = jax.tree.map(lambda own, default: jnp.where(aimed, own, default), camera, ahead)
+    return bodies, camera, sound & aimed
 
 
 def make_renderer(
-    character: Character,
+    scene: Scene | Character,
     width: int,
     height: int,
     *,
     outputs: Sequence[str] = ("rgb",),
-    scene: Scene | None = None,
     look: Look | None = None,
     supersample: int = 1,
-    chunk: int = 64,
-) -> Callable[[BodyState, Camera], Image]:
+    chunk: int | None = None,
+    camera: Camera | None = None,
+) -> Callable[..., Image]:
     """Compile-time choices -> `render(bodies, camera) -> Image`, a pure function for jit, vmap, scan and grad.
 
     Args:
-        character: its geoms are drawn unless `scene` says otherwise.
+        scene: the table of primitives; a character stands for its own (`character_scene`).
         width, height: of the picture in pixels.
         outputs: which of "rgb", "depth", "segmentation" to compute; the others cost nothing.
-        scene: the table of primitives.
         look: light, sky and floor.
-        supersample: rays per pixel and side for rgb; depth and segmentation always take the pixel's centre.
-        chunk: worlds in flight at a time: memory is bounded by `chunk * width * height * supersample^2` pixels.
+        supersample: antialiasing: rays per pixel and side for rgb; depth and segmentation take the pixel's centre.
+        chunk: worlds in flight at a time; by default as many as `RAYS_IN_FLIGHT` allows, which bounds the memory.
+        camera: one that never moves, for all worlds: what stands still is drawn once, here. `render` takes no other.
 
     Returns:
-        A function of `bodies [..., B]` and a camera whose leading axes broadcast against them.
+        A function of `bodies [..., B]` and a camera, whose leading axes broadcast against each other: bodies
+        `[W, 1]` and cameras `[W, V]` are V pictures of each world. Worlds whose poses are not numbers show an empty
+        floor, and `Image.valid` says which they are.
     """
     if unknown := set(outputs) - set(OUTPUTS):
         raise UserError(f"unknown image output {sorted(unknown)}; choose from {', '.join(OUTPUTS)}")
-    scene = character_scene(character) if scene is None else scene
+    if min(width, height, supersample) < 1 or (chunk is not None and chunk < 1):
+        raise UserError(f"width, height, supersample, chunk are >= 1, not {width}, {height}, {supersample}, {chunk}")
+    if camera is not None and camera.fovy.ndim:
+        raise UserError(f"a fixed camera is one camera, not a batch {camera.fovy.shape}; pass several to `render`")
+    scene, moving = _moving_first(character_scene(scene) if isinstance(scene, Character) else scene)
     look = Look() if look is None else look
-    palette = jnp.asarray(np.concatenate([scene.rgb, [scene.floor_rgb, look.zenith]]), jnp.float32)
+    mask, everything = _index_bits(scene), range(len(scene))
+    palette, horizon = shading.colours(scene, look), jnp.asarray(look.horizon, jnp.float32)
     labels = jnp.asarray(np.concatenate([scene.label, [FLOOR, SKY]]), jnp.int32)
-    horizon = jnp.asarray(look.horizon, jnp.float32)
+    fine, coarse = _Lens(width, height, supersample), _Lens(width, height, 1)
+    rows = everything if camera is None else range(moving)
+    lit_rows = everything if look.hard_shadow else rows
+    backdrops: dict[int, _Backdrop] = {}
+    if camera is not None:
+        sides = ([supersample] if "rgb" in outputs else []) + ([1] if set(outputs) - {"rgb"} else [])
+        draw = jax.jit(lambda lens: _backdrop(scene, look, range(moving, len(scene)), camera, lens), static_argnums=0)
+        backdrops = {side: draw(_Lens(width, height, side)) for side in sides}
 
-    def trace(placed: _Placed, camera: Camera, samples: int, *stages: Stage) -> list[jax.Array]:
-        """Run stages over every pixel; each sees the index of the nearest primitive."""
-        rows, columns = height * samples, width * samples
-        y, x = np.divmod(np.arange(rows * columns), columns)
-        x, y = (2.0 * x + 1.0 - columns) / rows, (rows - 1.0 - 2.0 * y) / rows
-        parts = next(n for n in (2, 3, 5, 7, x.size) if x.size % n == 0)
-        plane = tuple(jnp.asarray(v.reshape(parts, -1), jnp.float32) for v in (x, y))
-        scale = jnp.tan(0.5 * camera.fovy)
-        pixel = 2.0 * scale / rows
+    def indices(lens: _Lens, placed: Placed, camera: Camera) -> jax.Array:
+        frozen = jax.lax.stop_gradient(placed)
 
-        def ray(plane: tuple[jax.Array, jax.Array]) -> Vector:
-            x, y = scale * plane[0], scale * plane[1]
-            z = jax.lax.rsqrt(1.0 + x * x + y * y)
-            return x * z, y * z, z
+        def nearest(plane: Sequence[jax.Array], backdrop: _Backdrop | None) -> jax.Array:
+            return _nearest(scene, rows, frozen, lens.rays(plane, camera), backdrop) & mask
 
-        index = jax.lax.map(lambda item: _nearest(scene, jax.lax.stop_gradient(placed), ray(item)), plane)
-        # One scan per stage, of at least two parts: XLA fuses straight through barriers and scans of one step, and
-        # would then repeat the first pass for every later use of its result.
-        done = [jax.lax.map(lambda item, f=f: f(placed, ray(item[0]), pixel, item[1]), (plane, index)) for f in stages]
-        return [a.reshape(-1) for a in (index, *done)]
+        return lens.each(nearest, backdrops.get(lens.side))
 
-    def render_one(bodies: BodyState, camera: Camera) -> Image:
-        placed = _place(scene, look, bodies, camera)
-        rgb = depth = segmentation = None
-        if "rgb" in outputs:
-            index, light, haze = trace(
-                placed, camera, supersample, partial(_light, scene, look), partial(_haze, scene, look)
-            )
-            rgb = palette[index] * light[:, None]
-            rgb = jnp.clip(rgb + haze[:, None] * (horizon - rgb), 0.0, 1.0)
-            rgb = rgb.reshape(height, supersample, width, supersample, 3).mean(axis=(1, 3))
+    def colour(placed: Placed, camera: Camera) -> jax.Array:
+        index, behind, pixel = indices(fine, placed, camera), backdrops.get(supersample), fine.pixel(camera)
+
+        def light(plane: Sequence[jax.Array], index: jax.Array, backdrop: _Backdrop | None) -> jax.Array:
+            lit = None if look.hard_shadow else backdrop
+            return _light(scene, look, lit_rows, placed, fine.rays(plane, camera), pixel, index, lit)
+
+        def veil(plane: Sequence[jax.Array], index: jax.Array, backdrop: _Backdrop | None) -> jax.Array:
+            if backdrop is not None:
+                return jnp.where(index < moving, 0.0, backdrop.haze)
+            return shading.haze(scene, look, placed, fine.rays(plane, camera), index)
+
+        def row(plane: Sequence[jax.Array], index: jax.Array) -> jax.Array:
+            return shading.texel(scene, look, placed, fine.rays(plane, camera), index)
+
+        textured = look.floor_texture is not None or look.sky_texture is not None
+        paint = palette[fine.each(row, index) if textured else index]
+        rgb = paint * fine.each(light, index, behind)[:, None]
+        rgb = jnp.clip(rgb + fine.each(veil, index, behind)[:, None] * (horizon - rgb), 0.0, 1.0)
+        return rgb.reshape(height, supersample, width, supersample, 3).mean(axis=(1, 3))
+
+    def render_one(bodies: BodyState, view: Camera) -> Image:
+        bodies, view, valid = _checked(bodies, view)
+        placed = place(scene, look, bodies, view)
+        rgb = colour(placed, view) if "rgb" in outputs else None
+        depth = segmentation = None
         if "depth" in outputs or "segmentation" in outputs:
-            index, distance = trace(placed, camera, 1, partial(_depth, scene))
-            depth = distance.reshape(height, width) if "depth" in outputs else None
+            index = indices(coarse, placed, view)
+            if "depth" in outputs:
+                met = coarse.each(lambda plane, i: _depth(scene, placed, coarse.rays(plane, view), i), index)
+                depth = met.reshape(height, width)
             segmentation = labels[index].reshape(height, width) if "segmentation" in outputs else None
-        return Image(rgb=rgb, depth=depth, segmentation=segmentation)
+        return Image(rgb=rgb, depth=depth, segmentation=segmentation, valid=valid)
 
-    def render(bodies: BodyState, camera: Camera) -> Image:
-        lead = bodies.pos.shape[:-2]
-        flat = jax.tree.map(lambda x: x.reshape(-1, *x.shape[len(lead) :]), (bodies.pos, bodies.rot))
+    def render(bodies: BodyState, view: Camera | None = None) -> Image:
+        if (view is None) == (camera is None):
+            raise UserError("give `render` a camera, unless `make_renderer` was given the fixed one")
+        view = camera if view is None else view
+        assert view is not None
+        lead = jnp.broadcast_shapes(bodies.pos.shape[:-2], view.fovy.shape)
+        worlds = int(np.prod(lead))
 
-        def spread(x: jax.Array, own: int) -> jax.Array:
+        def flat(x: jax.Array, own: int) -> jax.Array:
             shape = x.shape[x.ndim - own :]
-            return jnp.broadcast_to(x, (*lead, *shape)).reshape(-1, *shape)
+            return jnp.broadcast_to(x, (*lead, *shape)).reshape(worlds, *shape)
 
-        axes = (camera.pos, camera.right, camera.up, camera.forward)
-        views = Camera(*(spread(v, 1) for v in axes), fovy=spread(camera.fovy, 0))
+        axes = [flat(v, 1) for v in (view.pos, view.right, view.up, view.forward)]
+        items = (flat(bodies.pos, 2), flat(bodies.rot, 2)), Camera(*axes, fovy=flat(view.fovy, 0))
 
         def one(item: tuple[tuple[jax.Array, jax.Array], Camera]) -> Image:
             (pos, rot), view = item
             return render_one(bodies.replace(pos=pos, rot=rot), view)
 
-        images = jax.lax.map(one, (flat, views), batch_size=chunk)
+        limit = chunk or max(1, RAYS_IN_FLIGHT // (width * height * supersample**2))
+        images = jax.lax.map(one, items, batch_size=_even_chunk(worlds, limit))
         return jax.tree.map(lambda x: x.reshape(*lead, *x.shape[1:]), images)
 
     return render
+
+
+def _even_chunk(worlds: int, limit: int) -> int:
+    """At most `limit` worlds at a time; the largest number that leaves no rest, which would be compiled on its own."""
+    fair = max(n for n in range(1, max(1, min(limit, worlds)) + 1) if worlds % n == 0)
+    return fair if 2 * fair > limit or fair == worlds else limit

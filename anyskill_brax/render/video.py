@@ -1,4 +1,4 @@
-"""Films a motion: poses -> frames -> mp4 (H.264) or gif, written whole or not at all."""
+"""Films a motion: poses -> frames -> mp4 (H.264), gif or a sheet of stills, written whole or not at all."""
 
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -25,6 +25,9 @@ BATCH = 8
 MAX_GIF_FPS = 20.0
 FOLLOW_SMOOTHING = 0.35
 """Standard deviation [s] of the filter on the path that the camera follows."""
+CAMERAS = ("follow", "orbit", "fixed")
+ORBIT_SECONDS = 8.0
+"""How long an orbiting camera takes to come round."""
 
 
 def frames(
@@ -38,32 +41,38 @@ def frames(
     elevation: float = 0.2,
     frame: float = 2.5,
     supersample: int = 2,
+    camera: str = "follow",
     scene: Scene | None = None,
     look: Look | None = None,
 ) -> Iterator[np.ndarray]:
     """`qpos [T, 35]` -> T pictures `[height, width, 3]` uint8.
 
-    The camera glides along with the root and keeps its direction (`azimuth` [rad] counts from where the character
-    faces in the first frame), so that turns are seen as turns. `elevation` [rad], `frame` [m]: see `follow_camera`.
+    The camera "follow" glides along with the root and keeps its direction (`azimuth` [rad] counts from where the
+    character faces in the first frame), so that turns are seen as turns; "orbit" circles it on the way; "fixed" stays
+    on the middle of the path. `elevation` [rad], `frame` [m]: see `follow_camera`.
     """
+    if camera not in CAMERAS:
+        raise UserError(f"no camera {camera!r}; choose from {', '.join(CAMERAS)}")
     qpos = np.asarray(qpos, np.float32)
     if qpos.ndim != 2 or qpos.shape[1] != len(character.default_qpos) or not len(qpos) or not np.isfinite(qpos).all():
         raise UserError(f"a motion to film is finite qpos [T >= 1, {len(character.default_qpos)}], not {qpos.shape}")
     path = gaussian_filter1d(qpos[:, :3].astype(float), FOLLOW_SMOOTHING * fps, axis=0, mode="nearest")
+    if camera == "fixed":
+        path = np.broadcast_to(0.5 * (path.min(axis=0) + path.max(axis=0)), path.shape)
     azimuth = azimuth + float(rotations.heading(rotations.quat_normalize(jnp.asarray(qpos[0, 3:7]))))
-    render = make_renderer(character, width, height, scene=scene, look=look, supersample=supersample, chunk=1)
+    around = np.arange(len(qpos)) * (2.0 * np.pi / (ORBIT_SECONDS * fps)) if camera == "orbit" else np.zeros(len(qpos))
+    around = np.asarray(azimuth + around, np.float32)
+    render = make_renderer(scene or character, width, height, look=look, supersample=supersample, chunk=1)
 
     @jax.jit
-    def shoot(qpos: jax.Array, focus: jax.Array) -> jax.Array:
+    def shoot(qpos: jax.Array, focus: jax.Array, around: jax.Array) -> jax.Array:
         bodies = forward_kinematics(character, qpos, jnp.zeros((len(qpos), len(character.default_qpos) - 1)))
-        camera = follow_camera(
-            bodies, azimuth, elevation=elevation, frame=frame, focus=focus, relative_to_heading=False
-        )
-        return jnp.round(255.0 * jnp.asarray(render(bodies, camera).rgb)).astype(jnp.uint8)
+        view = follow_camera(bodies, around, elevation=elevation, frame=frame, focus=focus, relative_to_heading=False)
+        return jnp.round(255.0 * jnp.asarray(render(bodies, view).rgb)).astype(jnp.uint8)
 
     for start in range(0, len(qpos), BATCH):
         window = np.minimum(np.arange(start, start + BATCH), len(qpos) - 1)  # the last frame fills the last batch
-        pictures = np.asarray(shoot(jnp.asarray(qpos[window]), jnp.asarray(path[window], jnp.float32)))
+        pictures = np.asarray(shoot(qpos[window], np.asarray(path[window], np.float32), around[window]))
         yield from pictures[: len(qpos) - start]
 
 
@@ -117,6 +126,46 @@ def film(
             _write_gif(partial, captioned, fps / stride)
         else:
             _write_mp4(partial, captioned, width, height, fps)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
+
+
+def sheet(
+    character: Character,
+    qpos: np.ndarray,
+    path: str | Path,
+    *,
+    fps: float = 30.0,
+    text: str = "",
+    stills: int = 8,
+    columns: int = 4,
+    **options,
+) -> Path:
+    """`stills` pictures of `qpos [T, 35]`, evenly spread in time, as one .png: rows of `columns`, read like text.
+
+    Each still carries its second; `text` is captioned on the first. `options` are those of `frames`.
+    """
+    path = Path(path)
+    if path.suffix != ".png" or stills < 1 or columns < 1:
+        raise UserError(f"a sheet is a .png of stills in columns, >= 1 each, not {path.name!r}, {stills}, {columns}")
+    qpos = np.asarray(qpos)
+    chosen = np.unique(np.linspace(0, len(qpos) - 1, stills).round().astype(int)) if len(qpos) else []
+    rate = fps * len(chosen) / max(1, len(qpos))  # of the stills, so that the camera's path is smoothed as in a film
+    pictures = []
+    for number, picture in zip(chosen, frames(character, qpos[chosen], fps=rate, **options), strict=True):
+        moment = f"{number / fps:.1f} s"
+        pictures.append(caption(picture, f"{text}  {moment}" if text and not pictures else moment))
+    columns = min(columns, len(pictures))
+    height, width = pictures[0].shape[:2]
+    whole = Picture.new("RGB", (columns * width, -(-len(pictures) // columns) * height), (22, 27, 34))
+    for k, picture in enumerate(pictures):
+        whole.paste(Picture.fromarray(picture), (k % columns * width, k // columns * height))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
+    try:
+        whole.save(partial)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

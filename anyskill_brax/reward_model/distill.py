@@ -19,7 +19,7 @@ from anyskill_brax.character.humanoid import Character
 from anyskill_brax.character.kinematics import BodyState, forward_kinematics
 from anyskill_brax.clip.builtin import BuiltinImage, BuiltinPose, tensors_of
 from anyskill_brax.clip.towers import ImageTower, position_features
-from anyskill_brax.render.camera import follow_camera
+from anyskill_brax.render.camera import random_camera
 from anyskill_brax.render.raycast import make_renderer
 from anyskill_brax.reward_model.poses import CHUNK, in_chunks
 from anyskill_brax.types import PRNGKey
@@ -53,14 +53,9 @@ def render_poses(character: Character, settings: DistillSettings, qpos: np.ndarr
 
     @jax.jit
     def picture(qpos: jax.Array, key: PRNGKey) -> jax.Array:
-        key_azimuth, key_elevation = jax.random.split(key)
         bodies = forward_kinematics(character, qpos, jnp.zeros((len(qpos), 34)))
-        low, high = settings.elevation
-        camera = follow_camera(
-            bodies,
-            jax.random.uniform(key_azimuth, (len(qpos),), minval=-settings.azimuth, maxval=settings.azimuth),
-            elevation=jax.random.uniform(key_elevation, (len(qpos),), minval=low, maxval=high),
-        )
+        around = (-settings.azimuth, settings.azimuth)
+        camera = random_camera(key, bodies, azimuth=around, elevation=settings.elevation)
         rgb = render(bodies, camera).rgb
         assert rgb is not None
         return jnp.round(255.0 * rgb).astype(jnp.uint8)
