@@ -9,7 +9,8 @@ from ml_collections import ConfigDict
 
 
 def get_config(variant: str = "") -> ConfigDict:
-    """Variants: "" (2 CPU cores), "demo" (minutes), "quicktest" (seconds), "anyskill" (published sizes; a GPU)."""
+    """Variants: "" (2 CPU cores), "demo" (minutes), "quicktest" (seconds), "anyskill" (published sizes; a GPU),
+    "termination" (tools/study_termination.py)."""
     config = ConfigDict()
     config.seed = 0
     config.updates = 200
@@ -56,6 +57,23 @@ def get_config(variant: str = "") -> ConfigDict:
         )
     )
 
+    config.surrogate = ConfigDict(
+        dict(
+            enabled=False,  # for rewards from images: a net learns to say what the encoder would
+            nets=3,
+            widths=(64, 64),
+            pessimism=1.0,
+            capacity=4096,
+            random_share=0.05,
+            top_share=0.05,
+            learn_steps=200,
+            batch=128,
+            learning_rate=3e-3,
+            max_gap=0.25,
+            min_correlation=0.8,
+        )
+    )
+
     if variant == "demo":
         config.updates = 60
         config.rollout.num_envs = 48
@@ -64,14 +82,19 @@ def get_config(variant: str = "") -> ConfigDict:
         config.rollout.update(dict(num_envs=4, horizon=4, episode_length=3))
         config.probe.update(dict(num_random=6, num_motion=2, length=3, skip=1))
         config.learner.update(dict(actor=(16,), critic=(16,), epochs=2, minibatches=2))
+        config.surrogate.update(dict(widths=(16,), capacity=64, learn_steps=10, batch=16))
     elif variant == "anyskill":
         config.updates = 500
         config.fall_height = 0.15
         config.rollout.update(dict(num_envs=1024, horizon=4, episode_length=10, instruction_axis="vmap"))
         config.probe.init_from_probe = False
         config.learner.update(dict(actor=(1024, 512), critic=(1024, 512), actor_lr=2e-5, critic_lr=1e-4, discount=0.99))
+        config.surrogate.capacity = 16_384
+    elif variant == "termination":  # many small trainings at once
+        config.updates = 30
+        config.fall_height = 0.15  # the lower of the heights under study
+        config.rollout.update(dict(num_envs=16))
     elif variant:
-        raise ValueError(
-            f"configs/high_level.py has the variants '', 'demo', 'quicktest' and 'anyskill', not {variant!r}"
-        )
+        known = "'', 'demo', 'quicktest', 'anyskill' and 'termination'"
+        raise ValueError(f"configs/high_level.py has the variants {known}, not {variant!r}")
     return config.lock()

@@ -1,14 +1,14 @@
 """The built-in reward model: pose, judge and image encoders. Lab book: docs/reward-model.md.
 
 python tools/train_reward_model.py --out runs/reward_model --image
-python tools/train_reward_model.py --config configs/reward_model.py:quicktest --out runs/quick  # a minute
+python tools/train_reward_model.py --config configs/reward_model.py:quicktest --out runs/quick  # two minutes
 """
 
 from ml_collections import ConfigDict
 
 
 def get_config(variant: str = "") -> ConfigDict:
-    """Variants: "" (what ships), "quicktest" (a smoke test)."""
+    """Variants: "" (what ships), "quicktest" (a gate: minutes, AUC above 0.8 on unseen phrases)."""
     config = ConfigDict()
     config.motion_variants = 1  # built-in motions beside the random poses; 0 leaves them out
     config.encoder = ConfigDict(
@@ -79,7 +79,7 @@ def get_config(variant: str = "") -> ConfigDict:
     if variant == "quicktest":
         config.motion_variants = 0
         config.encoder.update(
-            dict(num_poses=1500, num_captions=2000, updates=60, batch=64, num_mined=64, mining_rounds=1, mining_steps=6)
+            dict(num_poses=4000, num_captions=8000, updates=1200, batch=128, num_mined=0, mining_rounds=0)
         )
         config.temporal.update(
             dict(motion_variants=0, num_motion=0, num_random=400, num_captions=600, updates=40, batch=32)

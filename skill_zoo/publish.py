@@ -191,6 +191,7 @@ def _save(
     metrics = {
         **result.metrics(),
         **geometry,
+        **fidelity(trained.metrics),
         "episodes": EPISODES,
         "judge": recipe.judge.name,
         "judge_sha256": recipe.judge.sha256,
@@ -228,6 +229,37 @@ def _save(
     return str(skill_id)
 
 
+def fidelity(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Of a training whose reward a surrogate may have given: how often it did, and what its audits found.
+
+    The share of the updates in which it was trusted; over those, the median RMSE and rank correlation and the largest
+    gap, in the warm-up's deviations. Nothing where there was no surrogate; only the share where it was never trusted.
+    """
+    if not rows or "surrogate_trusted" not in rows[0]:
+        return {}
+    trusted = [row for row in rows if row["surrogate_trusted"]]
+    found = {"surrogate_share": len(trusted) / len(rows)}
+    if trusted:
+        for name, summary in (("rmse", np.median), ("correlation", np.median), ("gap", np.max)):
+            found[f"surrogate_{name}"] = float(summary([row[f"surrogate_{name}"] for row in trusted]))
+    return found
+
+
+def audited(rows: Sequence[Mapping[str, Any]]) -> str:
+    """`fidelity` as a paragraph of the card; empty where there was no surrogate."""
+    found = fidelity(rows)
+    if not found:
+        return ""
+    share = f"\nA surrogate of the encoder gave the reward in {found['surrogate_share']:.0%} of the updates"
+    if "surrogate_gap" not in found:
+        return f"{share}.\n"
+    return f"""{share}:
+median rank correlation {found["surrogate_correlation"]:.2f} and RMSE {found["surrogate_rmse"]:.2f}, and at most \
+{found["surrogate_gap"]:+.2f} too
+kind to the states that it liked best, in standard deviations of random movement.
+"""
+
+
 def card(trained: TrainedSkill, recipe: Recipe, result: Grade, geometry: Mapping[str, Any]) -> str:
     """A page on the skill for people: what it is, how good, made of what."""
     held = geometry.get("predicate_held", "no predicate knows this instruction")
@@ -248,7 +280,7 @@ By geometry, episodes in which the predicate held (95 % interval): {held}.
 Rewarded by `{recipe.reward_model["name"]}` (sha256 {recipe.reward_model["sha256"][:12]}), which had no part in the \
 grade; training took its mean reward per latent step
 from {trained.reward_before:+.2f} to {trained.reward_after:+.2f}.
-"""
+{audited(trained.metrics)}"""
 
 
 def table(trained: Sequence[TrainedSkill], verdicts: Sequence[Verdict]) -> Table:

@@ -125,7 +125,7 @@ class BuiltinPose(_Builtin):
             self._temporal = WindowTower(dim=self.dim, **shape)
 
     def embed_poses(self, bodies: BodyState) -> jax.Array:
-        """Bodies of W worlds (any leading axes) -> `[..., D]` unit rows."""
+        """Bodies of W worlds (any leading axes) -> `[..., D]` unit rows; of a pose that is not finite, zeros."""
         return self.embed_features(self.state_features(bodies))
 
     def state_features(self, bodies: BodyState) -> jax.Array:
@@ -134,7 +134,7 @@ class BuiltinPose(_Builtin):
 
     def embed_features(self, features: jax.Array) -> jax.Array:
         """State features `[..., F]` -> `[..., D]`."""
-        return jnp.asarray(self._pose.apply({"params": self._params["pose"]}, self._normalized(features)))
+        return _known(self._pose.apply({"params": self._params["pose"]}, self._normalized(features)))
 
     def embed_window(self, features: jax.Array) -> jax.Array:
         """State features of the last `window` latent steps, oldest first: `[..., N, F] -> [..., D]` unit rows.
@@ -151,7 +151,7 @@ class BuiltinPose(_Builtin):
 
     def embed_time(self, features: jax.Array) -> jax.Array:
         """The temporal tower alone."""
-        return jnp.asarray(self._temporal.apply({"params": self._params["temporal"]}, self._normalized(features)))
+        return _known(self._temporal.apply({"params": self._params["temporal"]}, self._normalized(features)))
 
     def _normalized(self, features: jax.Array) -> jax.Array:
         stats = self._params["normalizer"]
@@ -173,14 +173,19 @@ class BuiltinImage(_Builtin):
         self._image = ImageTower(dim=self.dim, **config["image"])
 
     def embed_images(self, images: jax.Array) -> jax.Array:
-        """`images [W, H, H, 3]` float in 0..1 -> `[W, D]` unit rows."""
+        """`images [W, H, H, 3]` float in 0..1 -> `[W, D]` unit rows; of an image that is not finite, zeros."""
         expected = (self.image_size, self.image_size, 3)
         if images.shape[1:] != expected:
             raise BuiltinModelError(f"expected images [W, {', '.join(map(str, expected))}], got {list(images.shape)}")
-        return jnp.asarray(self._image.apply({"params": self._params["image"]}, images))
+        return _known(self._image.apply({"params": self._params["image"]}, images))
 
     def embed_poses(self, bodies: BodyState) -> jax.Array:
         raise BuiltinModelError(f"the reward model {self.name!r} looks at images, not at poses; use builtin_pose")
+
+
+def _known(features: Any) -> jax.Array:
+    """`[..., D]`: what was made of NaN or infinity is the zero vector, which is like no text."""
+    return jnp.where(jnp.isfinite(features).all(axis=-1, keepdims=True), features, 0.0)
 
 
 BuiltinModel = BuiltinPose | BuiltinImage

@@ -194,9 +194,9 @@ class EarlyTermination:
     stays clears the count. A low head always terminates; the paper's probability is about the similarity.
     """
 
-    max_reductions: int = struct.field(pytree_node=False)  # 8 in the paper
-    probability: float = struct.field(pytree_node=False)  # 0.8 in the paper
-    min_head_height: float = struct.field(pytree_node=False)  # [m], 0.15 in the paper
+    max_reductions: jax.Array | int  # 8 in the paper
+    probability: jax.Array | float  # 0.8 in the paper
+    min_head_height: jax.Array | float  # [m], 0.15 in the paper
 
     def init(self, num_worlds: int) -> Trend:
         return Trend(jnp.full(num_worlds, -jnp.inf, jnp.float32), jnp.zeros(num_worlds, jnp.int32))

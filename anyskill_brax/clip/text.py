@@ -53,7 +53,7 @@ def encode(folder: str, texts: Sequence[str], context: int, eos_token_id: int) -
     for text, row in zip(texts, rows, strict=True):
         if len(row) > context:
             raise UserError(
-                f"This CLIP reads {context} tokens and the instruction has {len(row)}; shorten it: {text!r}"
+                f"This CLIP reads {context} tokens and the instruction has {len(row)}; shorten it: {text[:60]!r}"
             )
         if eos_token_id != LEGACY_EOS and eos_token_id not in row:
             raise UserError(
@@ -108,7 +108,7 @@ def encode_siglip(folder: str, texts: Sequence[str], context: int) -> Tokens:
         found = tokenizer.encode(" ".join(text.lower().translate(dropped).split())).ids
         if len(found) > context:
             raise UserError(
-                f"This SigLIP reads {context} tokens and the instruction has {len(found)}; shorten it: {text!r}"
+                f"This SigLIP reads {context} tokens and the instruction has {len(found)}; shorten it: {text[:60]!r}"
             )
         row[: len(found)] = found
     return Tokens(ids, np.full(len(texts), context - 1, np.int32))

@@ -15,18 +15,25 @@ from anyskill_brax.networks import unit
 def position_features(character: Character, bodies: BodyState) -> jax.Array:
     """What the reward sees: positions and velocities in the heading frame at the pelvis, `[..., 97]`.
 
-    Height of the pelvis, up-vector of the pelvis, gaze, every other body's position, every body's velocity and the
-    yaw rate [m, m/s, rad/s]. Nothing depends on where the character stands or which way it faces.
+    `still_features`, every body's velocity and the yaw rate [m/s, rad/s].
+    """
+    turn = rotations.yaw_quat(-rotations.heading(bodies.rot[..., 0, :]))
+    vel = rotations.rotate(turn[..., None, :], bodies.linvel)
+    vel = vel.reshape(*vel.shape[:-2], -1)
+    return jnp.concatenate([still_features(character, bodies), vel, bodies.angvel[..., 0, 2:]], axis=-1)
+
+
+def still_features(character: Character, bodies: BodyState) -> jax.Array:
+    """What a photograph shows, `[..., 49]`: height and up-vector of the pelvis, gaze, every other body's position [m].
+
+    In the heading frame at the pelvis: nothing depends on where the character stands or which way it faces.
     """
     turn = rotations.yaw_quat(-rotations.heading(bodies.rot[..., 0, :]))
     pos = rotations.rotate(turn[..., None, :], bodies.pos - bodies.pos[..., :1, :])[..., 1:, :]
-    vel = rotations.rotate(turn[..., None, :], bodies.linvel)
     root, head = (rotations.quat_mul(turn, bodies.rot[..., i, :]) for i in (0, character.body("head")))
     up = rotations.rotate(root, jnp.array([0.0, 0.0, 1.0]))
     gaze = rotations.rotate(head, jnp.array([1.0, 0.0, 0.0]))
-    height = bodies.pos[..., :1, 2]
-    flat = [x.reshape(*x.shape[:-2], -1) for x in (pos, vel)]
-    return jnp.concatenate([height, up, gaze, *flat, bodies.angvel[..., 0, 2:]], axis=-1)
+    return jnp.concatenate([bodies.pos[..., :1, 2], up, gaze, pos.reshape(*pos.shape[:-2], -1)], axis=-1)
 
 
 def rotation_features(character: Character, bodies: BodyState) -> jax.Array:

@@ -73,6 +73,7 @@ class LatentOutcome:
     style: jax.Array  # [I, E] the frozen discriminator's style reward
     fallen: jax.Array  # [I, E] bool, head too low or physics broken: the episode has failed
     out_of_time: jax.Array  # [I, E] bool
+    broken: jax.Array  # [I, E] bool, fallen because physics broke; the bodies are those before
 
 
 class LatentEnv:
@@ -133,7 +134,7 @@ class LatentEnv:
         elapsed = state.elapsed + 1
         out_of_time = ~fallen & (elapsed >= self.episode_length) & (self.episode_length > 0)
         after = LatentState(world, elapsed, done=fallen | out_of_time)
-        return after, LatentOutcome(bodies=world.bodies, style=style, fallen=fallen, out_of_time=out_of_time)
+        return after, LatentOutcome(world.bodies, style, fallen, out_of_time, broken)
 
     # -- one instruction, [E, ...] ---------------------------------------------------------------------------------
 

@@ -8,12 +8,15 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
+from anyskill_brax import rotations
 from anyskill_brax.character.humanoid import Character
 from anyskill_brax.character.kinematics import BodyState
 from anyskill_brax.clip.reward import FeatureWindow, RewardModel, mean_feature, window_of
+from anyskill_brax.clip.towers import still_features
 from anyskill_brax.envs.latent_env import per_instruction
 from anyskill_brax.render.camera import follow_camera
 from anyskill_brax.render.raycast import make_renderer
+from anyskill_brax.render.scene import Look
 from anyskill_brax.types import UserError
 
 Render = Callable[[BodyState], jax.Array]
@@ -77,16 +80,22 @@ class Eyes:
         rows = jnp.arange(len(features))[:, None] + jnp.arange(1 - frames, 1)
         return model.embed_window(jnp.moveaxis(features[jnp.maximum(rows, 0)], 1, 2))
 
-    def embed_state(self, bodies: BodyState) -> jax.Array:
+    def embed_state(self, bodies: BodyState, needed: jax.Array | None = None) -> jax.Array:
         """Bodies `[I, E, B, ...]` -> unit features `[I, E, D]`, of this instant alone.
 
         With "map" each instruction's worlds are rendered and encoded on their own (see `per_instruction`); with "vmap"
         all `W = I x E` worlds are one render batch and one encoder batch, which is what an accelerator wants.
+
+        Where `needed [I]` is given, the features of the other instructions may be anything and are not paid for: with
+        "map" each of those is spared, with "vmap" all are when none is needed.
         """
         if self.axis == "map":
-            return per_instruction(self._embed, self.axis)(bodies)
+            if needed is None:
+                return per_instruction(self._embed, self.axis)(bodies)
+            return per_instruction(lambda yes, bodies: _if(yes, self._embed, bodies), self.axis)(needed, bodies)
         lead = bodies.pos.shape[:2]
-        flat = self._embed(jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), bodies))
+        bodies = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), bodies)
+        flat = self._embed(bodies) if needed is None else _if(needed.any(), self._embed, bodies)
         return flat.reshape(*lead, -1)
 
     def _model(self) -> RewardModel:
@@ -98,6 +107,24 @@ class Eyes:
             return model.embed_poses(bodies)
         features = [model.embed_images(render(bodies)) for render in self.views]
         return features[0] if len(features) == 1 else mean_feature(jnp.stack(features, axis=-2))
+
+
+def sight_features(character: Character, bodies: BodyState) -> jax.Array:
+    """All that a picture by a following camera depends on, `[..., 55]`: what a surrogate of the encoder sees.
+
+    `still_features`; then how sun and floor lie around the figure, which the encoders do notice: cosine and sine of the
+    heading, and of the root's place within the checker's period, along x and y.
+    """
+    heading = rotations.heading(bodies.rot[..., 0, :])[..., None]
+    place = bodies.pos[..., 0, :2] * (math.pi / Look().tile)
+    angles = jnp.concatenate([heading, place], axis=-1)
+    return jnp.concatenate([still_features(character, bodies), jnp.cos(angles), jnp.sin(angles)], axis=-1)
+
+
+def _if(yes: jax.Array, embed: Callable[[BodyState], jax.Array], bodies: BodyState) -> jax.Array:
+    """`embed(bodies)`, or zeros of its shape at no cost."""
+    like: Any = jax.eval_shape(embed, bodies)
+    return jax.lax.cond(yes, embed, lambda _: jnp.zeros(like.shape, like.dtype), bodies)
 
 
 def camera_views(character: Character, image_size: int, num_views: int) -> tuple[Render, ...]:

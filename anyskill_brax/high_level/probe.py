@@ -12,7 +12,7 @@ from flax import struct
 
 from anyskill_brax.clip.reward import ScoreNormalizer
 from anyskill_brax.envs.latent_env import LatentEnv, per_instruction
-from anyskill_brax.high_level.eyes import Eyes
+from anyskill_brax.high_level.eyes import Eyes, sight_features
 from anyskill_brax.high_level.reward import Goal, reward_terms, similarity, weigh
 from anyskill_brax.high_level.settings import HighLevelSettings, ProbeSettings
 from anyskill_brax.networks import sample_latents
@@ -28,6 +28,7 @@ class Probe:
     style: jax.Array  # [P, N * R]
     fallen: jax.Array  # [P, N * R] bool
     hinge_rates: jax.Array  # [P, N * R, J] [rad/s]
+    poses: jax.Array  # [P, N * R, F] what a surrogate would see
 
 
 def motion_rows(num_known: int, num_motion: int) -> np.ndarray:
@@ -53,12 +54,13 @@ def roll_out(key: PRNGKey, env: LatentEnv, eyes: Eyes, settings: ProbeSettings) 
         state, outcome = env.step(state, held[None])
         memory, features = eyes.see(memory, outcome.bodies, state.elapsed == 1)
         state = state.replace(done=outcome.fallen)  # time does not run out here
-        return (state, memory), (features[0], outcome.style[0], outcome.fallen[0], state.world.physics.qvel[0, :, 6:])
+        rates, poses = state.world.physics.qvel[0, :, 6:], sight_features(env.env.character, outcome.bodies)[0]
+        return (state, memory), (features[0], outcome.style[0], outcome.fallen[0], rates, poses)
 
     keys = jax.random.split(key_starts, settings.length)
     blank = env.blank(1, held.shape[0])
-    _, (features, style, fallen, rates) = jax.lax.scan(latent_step, (blank, eyes.blank(blank.world.bodies)), keys)
-    return Probe(latents=latents, features=features, style=style, fallen=fallen, hinge_rates=rates)
+    _, seen = jax.lax.scan(latent_step, (blank, eyes.blank(blank.world.bodies)), keys)
+    return Probe(latents, *seen)
 
 
 @struct.dataclass

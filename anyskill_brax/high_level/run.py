@@ -86,6 +86,11 @@ def train(
 ) -> list[TrainedSkill] | None:
     """Train every instruction; resume where `workdir` stands. None when `should_stop` ended it early, state saved."""
     settings = HighLevelSettings.from_config(config)
+    if settings.surrogate.enabled and not model.needs_images:
+        raise UserError(
+            f"the reward model {model.name} reads poses, which costs nothing that a surrogate could save; leave "
+            "surrogate.enabled False, or take the reward from images"
+        )
     identity = {
         "instructions": {i.slug: i.text for i in instructions},
         "low_level": {"name": low_level.name, "sha256": digest(low_level)},

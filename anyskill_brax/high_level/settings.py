@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
+from anyskill_brax.clip.surrogate import SurrogateSettings
 from anyskill_brax.types import UserError
 
 T = TypeVar("T")
@@ -79,8 +80,14 @@ class HighLevelSettings:
     reward: RewardSettings
     probe: ProbeSettings
     learner: LearnerSettings
+    surrogate: SurrogateSettings
     updates: int
     seed: int
+
+    def __post_init__(self):
+        states, rows = self.rollout.num_envs * self.rollout.horizon, self.surrogate.capacity
+        if self.surrogate.enabled and states > rows:
+            raise UserError(f"surrogate.capacity is {rows}; it must hold the {states} states of an update")
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "HighLevelSettings":
@@ -89,6 +96,7 @@ class HighLevelSettings:
             reward=_read(RewardSettings, config["reward"]),
             probe=_read(ProbeSettings, config["probe"]),
             learner=_read(LearnerSettings, config["learner"]),
+            surrogate=_read(SurrogateSettings, config["surrogate"]),
             updates=int(config["updates"]),
             seed=int(config["seed"]),
         )

@@ -7,9 +7,12 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
+from anyskill_brax.character.kinematics import BodyState
 from anyskill_brax.clip.reward import EarlyTermination, FeatureWindow, ScoreNormalizer, Trend
+from anyskill_brax.clip.surrogate import Surrogate
 from anyskill_brax.envs.humanoid_env import HumanoidEnv
 from anyskill_brax.envs.latent_env import LatentEnv, LatentOutcome, LatentState, per_instruction
+from anyskill_brax.high_level.audit import Auditor, Sight
 from anyskill_brax.high_level.eyes import Eyes
 from anyskill_brax.high_level.learner import Choice, Learner, Learning, aim
 from anyskill_brax.high_level.probe import Findings, grade, roll_out
@@ -27,8 +30,10 @@ class TrainState:
     worlds: LatentState
     memory: FeatureWindow | None  # what the eyes saw of late; None for eyes that see one instant
     trend: Trend
+    rules: EarlyTermination  # [I] each
     goal: Goal
     normalizer: ScoreNormalizer
+    surrogate: Surrogate | None  # where the settings enable it
     key: PRNGKey  # [I, 2]
     best: Params  # the actor that earned `best_reward`
     best_reward: jax.Array  # [I]
@@ -44,6 +49,7 @@ class Record:
     reward: jax.Array
     score: jax.Array  # similarity as the reward model gives it
     fallen: jax.Array
+    broken: jax.Array
     gave_up: jax.Array  # early termination after successive reductions
     terminated: jax.Array
     truncated: jax.Array
@@ -79,9 +85,7 @@ def make_train(env: HumanoidEnv, settings: HighLevelSettings) -> tuple[Init, Upd
     """
     axis, num_envs, horizon = settings.rollout.instruction_axis, settings.rollout.num_envs, settings.rollout.horizon
     head = env.character.body("head")
-    rules = EarlyTermination(
-        settings.reward.max_reductions, settings.reward.give_up_prob, settings.reward.min_head_height
-    )
+    auditor = Auditor(settings, env.character) if settings.surrogate.enabled else None
 
     def each(fn):
         return per_instruction(fn, axis)
@@ -99,9 +103,11 @@ def make_train(env: HumanoidEnv, settings: HighLevelSettings) -> tuple[Init, Upd
             learner = learning.init(key_learner)
             if settings.probe.init_from_probe:
                 learner = learner.replace(actor=aim(learner.actor, findings.best, settings.probe.init_norm))
-            return key, learner, rules.init(num_envs), findings
+            key_surrogate = jax.random.fold_in(key_learner, 1)
+            surrogate = auditor and auditor.init(key_surrogate, probe, goal, findings.normalizer)
+            return key, learner, early_termination(settings).init(num_envs), findings, surrogate
 
-        key, learner, trend, findings = each(init_one)(keys, goals)
+        key, learner, trend, findings, surrogate = each(init_one)(keys, goals)
         never = jnp.full(keys.shape[0], -jnp.inf)
         blank = worlds.blank(keys.shape[0], num_envs)
         state = TrainState(
@@ -109,8 +115,10 @@ def make_train(env: HumanoidEnv, settings: HighLevelSettings) -> tuple[Init, Upd
             worlds=blank,
             memory=frozen.eyes.blank(blank.world.bodies),
             trend=trend,
+            rules=jax.tree.map(lambda x: jnp.full(keys.shape[0], x), early_termination(settings)),
             goal=goals,
             normalizer=findings.normalizer,
+            surrogate=surrogate,
             key=key,
             best=learner.actor,
             best_reward=never,
@@ -124,14 +132,13 @@ def make_train(env: HumanoidEnv, settings: HighLevelSettings) -> tuple[Init, Upd
         worlds: LatentState,
         trend: Trend,
         outcome: LatentOutcome,
-        features: jax.Array,
-        goal: Goal,
+        score: jax.Array,
+        rules: EarlyTermination,
         normalizer: ScoreNormalizer,
         progress: jax.Array,
         key: PRNGKey,
     ) -> tuple[LatentState, Trend, Record]:
         """Reward a latent step as it ended, then say which episodes are over."""
-        score = similarity(features, goal, settings.reward)
         seen = (score, trend.last, outcome.style, outcome.fallen, worlds.world.physics.qvel[..., 6:])
         terms = reward_terms(*seen, normalizer, settings.reward, settings.learner.discount)
         trend, terminate = rules.update(trend, score, outcome.bodies.pos[..., head, 2], key)
@@ -141,12 +148,23 @@ def make_train(env: HumanoidEnv, settings: HighLevelSettings) -> tuple[Init, Upd
             reward=weigh(terms, settings.reward, progress),
             score=score,
             fallen=outcome.fallen,
+            broken=outcome.broken,
             gave_up=terminate & ~outcome.fallen,
             terminated=terminated,
             truncated=outcome.out_of_time & ~terminated,
         )
         done = record.terminated | record.truncated
         return worlds.replace(done=done), rules.clear(trend, done), record
+
+    def judge(
+        eyes: Eyes, state: TrainState, memory: FeatureWindow | None, bodies: BodyState, fresh: jax.Array
+    ) -> tuple[FeatureWindow | None, jax.Array, Sight | None]:
+        """Similarity `[I, E]` of a latent step's end: seen, or guessed by a surrogate that is trusted."""
+        if auditor:
+            score, sight = auditor.look(eyes, state.surrogate, bodies, state.goal, state.normalizer)
+            return None, score, sight
+        memory, features = eyes.see(memory, bodies, fresh)
+        return memory, each(lambda z, goal: similarity(z, goal, settings.reward))(features, state.goal), None
 
     def update(frozen: Frozen, state: TrainState) -> tuple[TrainState, Metrics]:
         learning, env = make_learning(settings, frozen.low_level), latent_env(frozen)
@@ -164,16 +182,16 @@ def make_train(env: HumanoidEnv, settings: HighLevelSettings) -> tuple[Init, Upd
 
             worlds, latent, choice, key_grade = each(act)(state.learner, worlds, step_keys)
             worlds, outcome = env.step(worlds, latent)
-            memory, features = frozen.eyes.see(memory, outcome.bodies, worlds.elapsed == 1)
+            memory, score, sight = judge(frozen.eyes, state, memory, outcome.bodies, worlds.elapsed == 1)
             worlds, trend, record = each(grade_step)(
-                worlds, trend, outcome, features, state.goal, state.normalizer, progress, key_grade
+                worlds, trend, outcome, score, state.rules, state.normalizer, progress, key_grade
             )
-            return (worlds, memory, trend), (choice, record)
+            return (worlds, memory, trend), (choice, record, sight)
 
         (worlds, memory, trend), rollout = jax.lax.scan(
             latent_step, (state.worlds, state.memory, state.trend), jnp.swapaxes(keys[:, 2:], 0, 1)
         )
-        rollout = jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), rollout)  # [I, T, E, ...]
+        choices, records, sights = jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), rollout)  # [I, T, E, ...]
 
         def learn(one: TrainState, worlds: LatentState, rollout: tuple[Choice, Record], key: PRNGKey):
             choices, record = rollout
@@ -197,15 +215,25 @@ def make_train(env: HumanoidEnv, settings: HighLevelSettings) -> tuple[Init, Upd
             metrics |= {name: term.mean() for name, term in record.terms.items()}
             metrics |= {"reward": reward, "score": record.score.mean(), "sigma": sigma}
             metrics |= {"fell": record.fallen.mean(), "gave_up": record.gave_up.mean()}
+            metrics |= {"over": (record.terminated | record.truncated).mean(), "broken": record.broken.mean()}
             return learner, best, jnp.where(better, smooth, one.best_reward), smooth, metrics
 
-        per_line = state.replace(update=jnp.zeros(state.key.shape[0]))  # every leaf needs the leading axis
-        learner, best, best_reward, smooth, metrics = each(learn)(per_line, worlds, rollout, keys[:, 1])
+        # Every leaf needs the leading axis; nobody here asks for the surrogate.
+        per_line = state.replace(update=jnp.zeros(state.key.shape[0]), surrogate=None)
+        learner, best, best_reward, smooth, metrics = each(learn)(per_line, worlds, (choices, records), keys[:, 1])
+        surrogate = None
+        if auditor:
+            keys_audit = each(lambda key: jax.random.fold_in(key, 1))(keys[:, 1])
+            surrogate, fidelity = auditor.audit(
+                frozen.eyes, state.surrogate, sights, state.goal, state.normalizer, keys_audit
+            )
+            metrics |= fidelity
         state = state.replace(
             learner=learner,
             worlds=worlds,
             memory=memory,
             trend=trend,
+            surrogate=surrogate,
             key=keys[:, 0],
             best=best,
             best_reward=best_reward,
@@ -215,6 +243,12 @@ def make_train(env: HumanoidEnv, settings: HighLevelSettings) -> tuple[Init, Upd
         return state, metrics
 
     return init, update
+
+
+def early_termination(settings: HighLevelSettings) -> EarlyTermination:
+    """When an episode is given up; a study may give every instruction its own."""
+    reward = settings.reward
+    return EarlyTermination(reward.max_reductions, reward.give_up_prob, reward.min_head_height)
 
 
 def _sigma(update: jax.Array, settings: HighLevelSettings) -> jax.Array:

@@ -118,6 +118,19 @@ def test_a_row_of_a_batch_is_what_it_is_alone(character, pose_model, fk):
     np.testing.assert_allclose(together[1], alone, atol=1e-5)
 
 
+def test_what_is_not_a_number_has_no_feature_and_touches_no_other(character, pose_model, image_model, fk):
+    qpos, qvel = _states(character, 3)
+    embed = jax.jit(pose_model.embed_poses)
+    healthy, broken = embed(fk(jnp.asarray(qpos), jnp.asarray(qvel))), qpos.copy()
+    broken[1, 9] = np.nan
+    seen = embed(fk(jnp.asarray(broken), jnp.asarray(qvel)))
+    np.testing.assert_array_equal(seen[1], np.zeros(pose_model.dim))
+    np.testing.assert_array_equal(seen[::2], healthy[::2])
+    images = jnp.full((2, 16, 16, 3), 0.5).at[0, 3, 3].set(jnp.inf)
+    features = image_model.embed_images(images)
+    assert not features[0].any() and jnp.linalg.norm(features[1]) == pytest.approx(1.0, abs=1e-4)
+
+
 def test_the_judge_cannot_see_positions(character, fk):
     """Moving a body without turning it changes the reward's view and not the judge's."""
     qpos, qvel = _states(character, 1)

@@ -31,6 +31,15 @@ def test_the_legacy_end_is_the_highest_id():
 def test_a_text_that_does_not_fit_is_refused_not_cut():
     with pytest.raises(UserError, match="reads 48 tokens and the instruction has 62"):
         encode(FOLDER, ["z " * 60], 48, END)
+    with pytest.raises(UserError, match="shorten it") as error:
+        encode(FOLDER, ["raise two arms " * 700], 48, END)
+    assert len(str(error.value)) < 200
+
+
+@pytest.mark.parametrize("text", ["\U0001f64c\U0001f3fd", "挥手", "махни", "ارفع", "raise 🙌"])
+def test_other_scripts_and_emoji_are_bytes_that_the_tokenizer_knows(text):
+    tokens = encode(FOLDER, [text], 48, END)
+    assert tokens.ids[0, 0] == START and tokens.ids[0, tokens.eos[0]] == END and tokens.eos[0] > 1
 
 
 def test_tokenizer_and_configuration_of_two_checkpoints():

@@ -72,6 +72,7 @@ def test_a_world_that_diverges_is_over_and_harms_no_other(begun, step):
     sick = physics.replace(qvel=physics.qvel.at[1, 0].set(1e6))
     state, outcome = step(begun.replace(world=begun.world.replace(physics=sick)), latent)
     assert outcome.fallen.tolist() == [[False, False, False], [True, False, False]]
+    np.testing.assert_array_equal(outcome.broken, outcome.fallen)
     assert state.done[1, 0]
     assert jnp.isfinite(state.world.physics.qpos).all()
     np.testing.assert_array_equal(state.world.physics.qpos[0], healthy.world.physics.qpos[0])

@@ -116,9 +116,22 @@ def test_the_packaged_model_on_three_texts(character):
         (["\U0001f938"], "words"),
         (["raise " * 2000], "at most"),
         (["bow", "--clip", "nowhere"], "nowhere"),
+        (["bow", "--clip", "BERT"], "describes a 'bert', expected 'clip' or 'siglip'"),
     ],
 )
-def test_the_tool_turns_bad_texts_into_one_message(tool, capsys, arguments, says):
+def test_the_tool_turns_bad_texts_into_one_message(tool, capsys, monkeypatch, tmp_path, arguments, says):
+    (tmp_path / "BERT").mkdir()
+    (tmp_path / "BERT" / "config.json").write_text('{"model_type": "bert"}')
+    monkeypatch.chdir(tmp_path)
     assert tool(*arguments) == 2
     error = capsys.readouterr().err
     assert says in error and "Traceback" not in error
+
+
+def test_the_tool_names_what_is_outside_its_vocabulary_and_says_what_is_inside(tool, capsys):
+    texts = ["play the violin", "挥挥手 🙌", "ارفع يدك"]
+    assert tool(*texts, "--poses", "40", "--zoo", skill_zoo.PACKAGED) == 0
+    shown = capsys.readouterr().out
+    for part, text in zip(shown.split("'\n  verdict")[1:], texts, strict=True):
+        assert f"{text!r}\n  verdict     {OUTSIDE}" in shown
+        assert part.count("nearest captions: '") == 1

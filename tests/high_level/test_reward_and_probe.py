@@ -78,7 +78,7 @@ def probe_of(scores: np.ndarray, fallen: np.ndarray) -> Probe:
     """A probe in the plane whose similarities with (1, 0) are `scores [P, N]`; one world per candidate."""
     features = jnp.stack([jnp.asarray(scores), jnp.sqrt(1.0 - jnp.asarray(scores) ** 2)], axis=-1)
     rates = jnp.zeros((*scores.shape, 28))
-    return Probe(jnp.eye(scores.shape[1]), features, jnp.zeros(scores.shape), jnp.asarray(fallen), rates)
+    return Probe(jnp.eye(scores.shape[1]), features, jnp.zeros(scores.shape), jnp.asarray(fallen), rates, rates)
 
 
 def test_the_probe_finds_the_planted_candidate_and_forgets_the_first_steps():

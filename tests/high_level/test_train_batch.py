@@ -32,13 +32,18 @@ def listing(folder: Path) -> list[str]:
         ("", [], "no instruction"),
         ("x" * 10_000, [], "at most 300"),
         ("a: jump\na: hop\n", [], "same slug"),
+        ("🙌\n", [], "no instruction text"),
+        ("jump\n", ["--clip", "BERT"], "describes a 'bert', expected 'clip' or 'siglip'"),
         ("jump\n", ["--clip", "no-such-folder"], "no-such-folder"),
         ("jump\n", ["--low-level", "humanoid/other"], "humanoid/other"),
         ("jump\n", ["--set", "learner.epoch=3"], "did you mean learner.epochs"),
         ("jump\n", ["--config", "configs/high_level.py:huge"], "'huge'"),
     ],
 )
-def test_bad_input_is_one_message_and_leaves_no_trace(tool, zoo, tmp_path, capsys, text, arguments, says):
+def test_bad_input_is_one_message_and_leaves_no_trace(tool, zoo, tmp_path, capsys, monkeypatch, text, arguments, says):
+    (tmp_path / "BERT").mkdir()
+    (tmp_path / "BERT" / "config.json").write_text('{"model_type": "bert"}')
+    monkeypatch.chdir(tmp_path)
     file = tmp_path / "list.txt"
     if text is not None:
         file.write_text(text)
@@ -54,7 +59,7 @@ def test_bad_input_is_one_message_and_leaves_no_trace(tool, zoo, tmp_path, capsy
 @pytest.mark.slow
 def test_a_list_becomes_graded_skills_and_a_second_call_adds_nothing(tool, zoo, tmp_path, capsys):
     file, workdir = tmp_path / "list.txt", tmp_path / "run"
-    file.write_text("up: hand up\nbow: take a bow\n")
+    file.write_text("up: hand up\nbow: take a bow\nwave: 挥挥手 🙌\n")
     arguments = (
         "--instructions",
         file,
@@ -68,7 +73,9 @@ def test_a_list_becomes_graded_skills_and_a_second_call_adds_nothing(tool, zoo, 
     assert tool(*arguments) == 0
     shown = capsys.readouterr().out
     verdicts = json.loads((workdir / "published.json").read_text())
-    assert set(verdicts) == {"up", "bow"}
+    assert set(verdicts) == {"up", "bow", "wave"} and verdicts["wave"]["text"] == "挥挥手 🙌"
+    said = " ".join(shown.split())
+    assert "outside vocabulary: '挥挥手 🙌' (confidence" in said and "it knows 'wave', 'sit down'" in said
     for verdict in verdicts.values():
         assert bool(verdict["id"]) == verdict["grade"]["passed"] == (not verdict["grade"]["reason"])
         if verdict["id"]:
@@ -78,7 +85,7 @@ def test_a_list_becomes_graded_skills_and_a_second_call_adds_nothing(tool, zoo, 
             assert {"card.md", "preview.gif", "curves.json"} <= set(manifest.files)
             assert skill_zoo.read_file(verdict["id"], "instructions.txt", zoo) == file.read_bytes()
             assert manifest.metrics["mean"] == pytest.approx(verdict["grade"]["mean"])
-    assert "of 2 published" in shown and "margin" in shown
+    assert "of 3 published" in shown and "margin" in shown
 
     before = listing(zoo)
     assert tool(*arguments) == 0

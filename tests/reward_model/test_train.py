@@ -101,4 +101,6 @@ def test_one_command_trains_reward_judge_and_image(tmp_path, monkeypatch):
             0 <= json.loads((tmp_path / name / "temporal.json").read_text())["temporal"]["unseen_phrases"]["auc"] <= 1
         )
     assert pose["phrases_part"] != judge["phrases_part"] and pose["input"] != judge["input"]
+    for name in ("pose", "judge"):
+        assert json.loads((tmp_path / name / "report.json").read_text())["unseen_phrases"]["auc"] > 0.8
     assert image["teacher_sha256"] == load_builtin(tmp_path / "pose").sha256

@@ -89,7 +89,7 @@ def make_reward_model() -> BuiltinPose:
         "pose": {"widths": list(WIDTHS)},
         "character_sha256": character.sha256,
         "phrases": ["wave", "sit down"],
-        "confidence": {"weights": [1.0, 1.0], "bias": 0.0},
+        "confidence": {"weights": [1.0, 1.0], "bias": -0.5},
     }
     return BuiltinPose(config, tensors)
 
