@@ -52,6 +52,9 @@ def small() -> ConfigDict:
             fall_refresh=100,
             recovery_share=0.1,
             recovery_steps=80,
+            recovery_sigma=1.0,
+            lift=0.0,
+            lift_fade=(0.0, 100.0),
             max_tracking_error=0.35,
         )
     )
@@ -70,7 +73,7 @@ def small() -> ConfigDict:
     )
     config.reward = ConfigDict(
         dict(
-            weights=ConfigDict(dict(style=0.5, discovery=1.0, tracking=1.0, energy=0.0)),
+            weights=ConfigDict(dict(style=0.5, discovery=1.0, tracking=1.0, rising=0.0, energy=0.0)),
             tracking_fade=(1e9, 2e9),
             follow_share=(0.5, 0.0),
         )
@@ -236,6 +239,32 @@ def continued(config: Any) -> None:
     config.sampling.share = 0.5
 
 
+def rising(config: Any) -> None:
+    """Goes on from a controller that stands and follows: falls are got up from, at first with a pull on the trunk.
+
+    docs/experiments/getting-up.md.
+    """
+    continued(config)
+    config.total_samples = 24_000_000
+    config.reward.follow_share = (0.3, 0.0)
+    config.reward.weights.rising = 1.0
+    config.start.update(
+        dict(
+            pose_share=0.35,
+            motion_latent_share=0.2,
+            default_share=0.15,
+            fall_share=0.55,
+            recovery_share=0.3,
+            recovery_steps=150,
+            recovery_sigma=2.5,
+            lift=1.3,
+            lift_fade=(6.0, 18.0),
+        )
+    )
+    config.lr_schedule.over = (10.0, 24.0)
+    config.sigma_schedule.over = (10.0, 24.0)
+
+
 def published(config: Any) -> None:
     """What ASE, CALM and AnySkill have in common; separate optimisers and their rates are MimicKit's."""
     config.networks.update(
@@ -313,6 +342,7 @@ def anyskill(config: Any) -> None:
 VARIANTS = {
     "": lambda config: None,
     "continued": continued,
+    "rising": rising,
     "quicktest": quicktest,
     "quicktest_conditional": quicktest_conditional,
     "calm_small": calm_small,

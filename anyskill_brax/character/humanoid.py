@@ -69,6 +69,19 @@ class Character:
             raise KeyError(f"no body {name!r}; the character has {', '.join(self.body_names)}")
         return self.body_names.index(name)
 
+    @property
+    def mass(self) -> float:
+        """Of all bodies [kg]."""
+        return float(self.model.body_mass.sum())
+
+    @property
+    def standing_head(self) -> float:
+        """Height of the head's origin in the default pose, whose hinges are all at zero [m]."""
+        height, body = float(self.default_qpos[2]), self.body("head")
+        while body > 0:
+            height, body = height + float(self.offsets[body, 2]), int(self.parents[body])
+        return height
+
     def pd_target(self, action):
         """Action in [-1, 1]^J -> PD target [rad] (`action` is clipped)."""
         return self.action_offset + self.action_scale * action.clip(-1.0, 1.0)

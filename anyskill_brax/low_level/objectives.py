@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from anyskill_brax.low_level import schedules
 from anyskill_brax.low_level.stage import Stage
 from anyskill_brax.low_level.state import TrainState
+from anyskill_brax.low_level.worlds import Chances
 from anyskill_brax.policies import style_reward_from_logit
 
 
@@ -16,28 +17,34 @@ def lead(stage: Stage, state: TrainState) -> jax.Array:
     return 1.0 - schedules.ramp(stage.millions(state), *stage.settings.reward.tracking_fade)
 
 
-def follow_share(stage: Stage, state: TrainState) -> jax.Array:
-    """Share of new episodes that follow a motion."""
-    first, last = stage.settings.reward.follow_share
-    return last + (first - last) * lead(stage, state)
+def chances(stage: Stage, state: TrainState) -> Chances:
+    """Of new episodes: the share that follow a motion, and the help in getting up, which fades."""
+    (first, last), start = stage.settings.reward.follow_share, stage.settings.start
+    helped = 1.0 - schedules.ramp(stage.millions(state), *start.lift_fade)
+    return Chances(follows=last + (first - last) * lead(stage, state), lift=start.lift * helped)
 
 
 def reward_terms(stage: Stage, state: TrainState, steps: Any) -> dict[str, jax.Array]:
     """The parts of the reward of `steps` (a `rollout.Step`), `[T, W]` each, weighted; their sum is what is learnt from.
 
     ASE eq. 12: w_D r_D + w_E r_E. Conditional (CALM, AnySkill): r_D of the window given the latent, alone. Worlds with
-    a target are paid for tracking it in their place while that leads. Power [kW] is a cost, if it has a weight.
+    a target are paid for tracking it in their place while that leads, worlds that recover from a fall for rising.
+    Power [kW] is a cost, if it has a weight.
     """
     norm_windows = state.disc_normalizer(steps.window)
     logit = stage.modules.disc.apply(state.params.disc, norm_windows, stage.disc_condition(steps.latent))
+    weights = stage.settings.reward.weights
     tracked = lead(stage, state) * steps.led
+    rises = steps.recovers * bool(weights["rising"])
+    published = (1.0 - tracked) * (1.0 - rises)
     terms = {
-        "style": (1.0 - tracked) * style_reward_from_logit(logit),
-        "tracking": tracked * steps.tracking,
+        "style": published * style_reward_from_logit(logit),
+        "tracking": tracked * (1.0 - rises) * steps.tracking,
+        "rising": rises * steps.rising,
         "energy": -steps.power,
     }
     if not stage.settings.conditional:
         direction = stage.modules.encoder.apply(state.params.encoder, norm_windows)
         discovery = jnp.maximum(jnp.sum(direction * steps.latent, axis=-1), 0.0)
-        terms["discovery"] = (1.0 - tracked) * discovery
-    return {name: stage.settings.reward.weights[name] * term for name, term in terms.items()}
+        terms["discovery"] = published * discovery
+    return {name: weights[name] * term for name, term in terms.items()}

@@ -23,6 +23,7 @@ class Batch:
 
     ppo: ppo.PPOBatch
     source: jax.Array  # [B] int32, see `Step`
+    sigma: jax.Array  # [B]
 
 
 def learn_policy(
@@ -65,10 +66,11 @@ def make_batch(stage: Stage, state: TrainState, steps: Step, total: jax.Array) -
             condition=steps.privileged,
             action=steps.action,
             log_prob=steps.log_prob,
-            advantage=standardize_apart(advantage, steps.led, stage.devices),
+            advantage=standardize_apart(advantage, (steps.led, steps.recovers), stage.devices),
             target=target,
         ),
         source=steps.source,
+        sigma=steps.sigma,
     )
     return jax.tree.map(lambda x: x.reshape(stage.batch_size, *x.shape[2:]), batch)
 
@@ -102,7 +104,7 @@ def policy_loss(
         latent = stage.latents_of(params.encoder, state, rows.source)
         spread, metrics = spread_loss(stage, state, params.encoder, key_spread, learner.disc_batch // 2)
     mean = actor.apply(params.actor, data.norm_obs, latent)
-    new_log_prob = ppo.log_prob(data.action, mean, stage.sigma(state))
+    new_log_prob = ppo.log_prob(data.action, mean, rows.sigma[:, None])
     surrogate, ratio_metrics = ppo.ratio_loss(new_log_prob, data.log_prob, data.advantage, learner.ratio_epsilon)
     values = stage.modules.critic.apply(params.critic, data.norm_obs, data.condition)
     value, bounds, diversity = jnp.mean((values - data.target) ** 2), ppo.bounds_loss(mean), jnp.zeros(())
@@ -140,8 +142,9 @@ def descend(
     return params.replace(**{name: optax.apply_updates(before, step)}), opt.replace(**{name: after})
 
 
-def standardize_apart(advantage: jax.Array, led: jax.Array, devices: Devices) -> jax.Array:
-    """Zero mean, unit variance among the worlds with a target and among the others: neither reward drowns the other."""
+def standardize_apart(advantage: jax.Array, groups: tuple[jax.Array, ...], devices: Devices) -> jax.Array:
+    """Zero mean, unit variance among the worlds of each of `groups` (disjoint masks) and among the others: no reward
+    drowns another."""
 
     def among(mask: jax.Array) -> jax.Array:
         count = jnp.maximum(devices.sum(jnp.sum(mask)), 1.0)
@@ -149,5 +152,5 @@ def standardize_apart(advantage: jax.Array, led: jax.Array, devices: Devices) ->
         std = jnp.sqrt(devices.sum(jnp.sum((advantage - mean) ** 2 * mask)) / count)
         return mask * (advantage - mean) / (std + 1e-5)
 
-    with_target = led.astype(advantage.dtype)
-    return among(with_target) + among(1.0 - with_target)
+    masks = [group.astype(advantage.dtype) for group in groups]
+    return sum(map(among, masks), among(1.0 - jnp.sum(jnp.stack(masks), axis=0)))

@@ -11,7 +11,7 @@ from anyskill_brax.envs.humanoid_env import HumanoidState
 from anyskill_brax.low_level import worlds
 from anyskill_brax.low_level.devices import Devices
 from anyskill_brax.low_level.disturbances import disturbance, pushed, variations
-from anyskill_brax.low_level.objectives import follow_share
+from anyskill_brax.low_level.objectives import chances
 from anyskill_brax.low_level.reference import TRACKING_WEIGHTS, tracking_terms
 from anyskill_brax.low_level.stage import Stage
 from anyskill_brax.low_level.state import TrainState
@@ -31,10 +31,13 @@ class Step:
     log_prob: jax.Array
     window: jax.Array  # [.., N * 125] after the step, before any reset
     tracking: jax.Array  # [..] tracking reward
+    rising: jax.Array  # [..] see `worlds.rising`
+    sigma: jax.Array  # [..] of the action
     power: jax.Array  # [..] mechanical power of all joints at the step's end [kW]
     follows: jax.Array
     poses: jax.Array
     free: jax.Array
+    recovers: jax.Array
     terminated: jax.Array
     truncated: jax.Array
     broken: jax.Array
@@ -43,14 +46,14 @@ class Step:
     @property
     def led(self) -> jax.Array:
         """Worlds with a target, motion or pose."""
-        return self.follows | self.poses
+        return (self.follows | self.poses) & ~self.recovers
 
 
 def rollout(stage: Stage, state: TrainState, key: PRNGKey) -> tuple[Worlds, Step]:
     """The worlds afterwards, and what happened, `[T, W]`."""
     settings, env = stage.settings, stage.env
-    nets, sigma, reference = settings.networks, stage.sigma(state), stage.drawn(state)
-    share = follow_share(stage, state)
+    nets, reference = settings.networks, stage.drawn(state)
+    chance = chances(stage, state)
 
     redrawn = state.updates // settings.disturbance.redraw
     key_body = stage.devices.own(jax.random.fold_in(jax.random.PRNGKey(settings.seed), redrawn))
@@ -58,7 +61,7 @@ def rollout(stage: Stage, state: TrainState, key: PRNGKey) -> tuple[Worlds, Step
 
     def fresh(key: PRNGKey) -> Worlds:
         return worlds.start(
-            key, env, reference, state.fall_states, settings.start, share, nets.latent_dim, stage.num_worlds
+            key, env, reference, state.fall_states, settings.start, chance, nets.latent_dim, stage.num_worlds
         )
 
     def latents(source: jax.Array) -> jax.Array:
@@ -69,9 +72,11 @@ def rollout(stage: Stage, state: TrainState, key: PRNGKey) -> tuple[Worlds, Step
         world = worlds.renew_latents(key_latent, reference, latents, settings.start, world, nets.encoder_frames)
         obs = observations.observe(world.humanoid.bodies)
         mean = stage.modules.actor.apply(state.params.actor, state.obs_normalizer(obs), world.latent)
-        action = mean + sigma * jax.random.normal(key_action, mean.shape)
+        sigma = stage.sigma(state) * jnp.where(world.recovering, settings.start.recovery_sigma, 1.0)
+        action = mean + sigma[:, None] * jax.random.normal(key_action, mean.shape)
         humanoid = pushed(key_push, settings.disturbance, world.humanoid)
-        acting = disturbance(key_box, settings.disturbance, env.character, humanoid, variation)
+        helping = worlds.pull(env.character, world) if settings.start.lift else None
+        acting = disturbance(key_box, settings.disturbance, env.character, variation, helping)
         after = env.advance(humanoid, action, acting)
         broken = env.is_broken(after)
         after = worlds.select(broken, world.humanoid, after)  # nothing that is not a number reaches a loss
@@ -83,13 +88,16 @@ def rollout(stage: Stage, state: TrainState, key: PRNGKey) -> tuple[Worlds, Step
             source=world.source,
             privileged=privileged(world),
             action=action,
-            log_prob=ppo.log_prob(action, mean, sigma),
+            log_prob=ppo.log_prob(action, mean, sigma[:, None]),
             window=after.window.reshape(after.window.shape[0], -1),
             tracking=jnp.asarray(sum(weight * terms[name] for name, weight in TRACKING_WEIGHTS.items())),
+            rising=worlds.rising(env.character, after.bodies),
+            sigma=sigma,
             power=power(env.character, after, action),
             follows=world.follows,
             poses=world.poses,
             free=world.free,
+            recovers=world.recovering,
             terminated=outcome.terminated,
             truncated=outcome.truncated,
             broken=outcome.broken,
@@ -107,10 +115,12 @@ def rollout(stage: Stage, state: TrainState, key: PRNGKey) -> tuple[Worlds, Step
 
 
 def privileged(world: Worlds) -> jax.Array:
-    """The critic's condition: the latent, whether the world has a target (another reward, and motions another way to
-    fail), and how far it is off; the actor knows neither."""
+    """The critic's condition: the latent; whether the world has a target (another reward, and motions another way to
+    fail) or recovers; how far off the target is, or how much time is left. The actor knows none of the last two."""
     led = world.follows.astype(jnp.float32) - world.poses.astype(jnp.float32)
-    return jnp.concatenate([world.latent, led[:, None], (10.0 * jnp.abs(led) * world.error)[:, None]], axis=-1)
+    kind = jnp.where(world.recovering, 2.0, led)
+    left = jnp.where(world.recovering, world.grace / 100.0, 10.0 * jnp.abs(led) * world.error)
+    return jnp.concatenate([world.latent, kind[:, None], left[:, None]], axis=-1)
 
 
 def power(character: Character, after: HumanoidState, action: jax.Array) -> jax.Array:
@@ -131,7 +141,9 @@ def rollout_metrics(steps: Step, terms: dict[str, jax.Array], devices: Devices) 
     return {f"reward_{name}": devices.mean(jnp.mean(value)) for name, value in terms.items()} | {
         "power_kw": devices.mean(jnp.mean(steps.power)),
         "tracking_quality": share(steps.tracking, steps.follows),
-        "pose_quality": share(steps.tracking, steps.poses),
+        "pose_quality": share(steps.tracking, steps.poses & ~steps.recovers),
+        "rising": share(steps.rising, steps.recovers),
+        "risen": share(steps.rising > 0.8, steps.recovers),
         "seconds_to_fail_following": 1.0 / (30.0 * jnp.maximum(share(falls, steps.follows), 1e-4)),
         "seconds_to_fail_free": 1.0 / (30.0 * jnp.maximum(share(falls, ~steps.follows), 1e-4)),
         "episode_seconds": share(steps.age, ended) / 30.0,

@@ -11,7 +11,7 @@ from anyskill_brax.types import UserError
 T = TypeVar("T")
 
 OBJECTIVES = ("ase", "conditional")
-REWARD_TERMS = ("style", "discovery", "tracking", "energy")
+REWARD_TERMS = ("style", "discovery", "tracking", "rising", "energy")
 SHAPES = ("constant", "linear", "cosine")
 
 
@@ -30,6 +30,9 @@ class StartSettings:
     fall_refresh: int  # updates after which other fall states are dropped; 0: never
     recovery_share: float  # of falls that become recovery episodes
     recovery_steps: int
+    recovery_sigma: float  # factor on the action noise in them: getting up wants bolder tries
+    lift: float  # of the weight, the most that a pull on the trunk takes in them; each world has its own share of that
+    lift_fade: tuple[float, float]  # million samples at which it begins and ends to fade
     max_tracking_error: float  # [m] at which a world that follows a motion has lost it
 
 

@@ -23,19 +23,21 @@ from anyskill_brax.low_level.state import Replay, TrainState
 from anyskill_brax.types import UserError
 
 Tree = TypeVar("Tree")
+_WHOLE: Any = P()
+_PARTS: Any = P(AXIS)
 SPLIT = TrainState(
-    params=P(),
-    opt=P(),
-    obs_normalizer=P(),
-    disc_normalizer=P(),
-    encoder_normalizer=P(),
-    replay=Replay(windows=P(AXIS), source=P(AXIS), count=P()),
-    worlds=P(AXIS),
-    clips=P(),
-    fall_states=P(AXIS),
-    key=P(),
-    updates=P(),
-)  # pyright: ignore[reportArgumentType]
+    params=_WHOLE,
+    opt=_WHOLE,
+    obs_normalizer=_WHOLE,
+    disc_normalizer=_WHOLE,
+    encoder_normalizer=_WHOLE,
+    replay=Replay(windows=_PARTS, source=_PARTS, count=_WHOLE),
+    worlds=_PARTS,
+    clips=_WHOLE,
+    fall_states=_PARTS,
+    key=_WHOLE,
+    updates=_WHOLE,
+)
 """What is split among the devices, by its first axis, and what each has whole."""
 
 
@@ -142,4 +144,3 @@ class NoWorkdir:
 
     def close(self) -> None:
         """There is nothing to close."""
-

@@ -114,7 +114,8 @@ def first_state(stage: Stage, key: PRNGKey, params: Networks | None = None) -> T
         ),
         worlds=worlds.start(
             devices.own(key_start), env, reference, fall_states, start,
-            jnp.asarray(settings.reward.follow_share[0]), nets.latent_dim, stage.num_worlds,
+            worlds.Chances(jnp.asarray(settings.reward.follow_share[0]), jnp.asarray(start.lift)),
+            nets.latent_dim, stage.num_worlds,
         ),
         clips=clips.ClipStats.create(reference.weight.size),
         fall_states=fall_states,

@@ -2,6 +2,8 @@
 
 A world either *follows* a motion (its latent is the encoder's for the coming window, renewed when that is over) or
 holds a latent for a random number of steps, as in ASE: one uniform on the sphere, a motion's, or a still pose's.
+Whoever has fallen may get a recovery episode, in which the floor is allowed, rising is paid for, and a pull may
+help.
 """
 
 from collections.abc import Callable
@@ -10,6 +12,9 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
+from anyskill_brax import rotations
+from anyskill_brax.character.humanoid import Character
+from anyskill_brax.character.kinematics import BodyState
 from anyskill_brax.envs.humanoid_env import HumanoidEnv, HumanoidState
 from anyskill_brax.low_level.reference import Reference, tracking_error
 from anyskill_brax.low_level.settings import StartSettings
@@ -17,6 +22,9 @@ from anyskill_brax.networks import sample_latents
 from anyskill_brax.types import PRNGKey
 
 Latents = Callable[[jax.Array], jax.Array]  # last rows [...] of encoder windows -> latents [..., L]
+GRAVITY = 9.81
+REACH = 0.4
+"""[m], see `pull`."""
 
 
 @struct.dataclass
@@ -34,6 +42,20 @@ class Worlds:
     age: jax.Array  # [W] int32 control steps of this episode
     error: jax.Array  # [W] tracking error now, where there is a target [m]
     grace: jax.Array  # [W] int32 control steps left of a recovery episode, in which falling is allowed
+    lift: jax.Array  # [W] share of the weight that a pull takes in it, see `pull`
+
+    @property
+    def recovering(self) -> jax.Array:
+        """`[W]` bool."""
+        return self.grace > 0
+
+
+@struct.dataclass
+class Chances:
+    """What the schedules say of new episodes now, `[]` each."""
+
+    follows: jax.Array  # share of them that follow a motion
+    lift: jax.Array  # the most of the weight that a pull takes in a recovery episode
 
 
 def start(
@@ -42,7 +64,7 @@ def start(
     reference: Reference,
     fall_states: HumanoidState,
     settings: StartSettings,
-    follow_share: jax.Array,
+    chances: Chances,
     latent_dim: int,
     num_worlds: int,
 ) -> Worlds:
@@ -50,9 +72,9 @@ def start(
 
     Their latents are due at once: `renew_latents` draws them.
     """
-    keys = jax.random.split(key, 4)
+    keys = jax.random.split(key, 5)
     shape = (num_worlds,)
-    follows = jax.random.bernoulli(keys[0], follow_share, shape)
+    follows = jax.random.bernoulli(keys[0], chances.follows, shape)
     row = reference.sample(keys[1], shape)
     draw = jax.random.uniform(keys[2], shape)
     from_fall = ~follows & (draw < settings.fall_share)
@@ -72,6 +94,7 @@ def start(
         age=zero,
         error=jnp.zeros(shape),
         grace=jnp.where(from_fall, settings.recovery_steps, 0),
+        lift=chances.lift * jax.random.uniform(keys[4], shape),
     )
 
 
@@ -102,6 +125,28 @@ def renew_latents(
         free=jnp.where(due, free, worlds.free),
         hold=jnp.where(due, jnp.where(worlds.follows, num_frames, hold), worlds.hold),
     )
+
+
+def head_part(character: Character, bodies: BodyState) -> jax.Array:
+    """Height of the head's origin over that in standing, `[...]`."""
+    head = character.body("head")
+    return bodies.pos[..., head, 2] / character.standing_head
+
+
+def pull(character: Character, worlds: Worlds) -> jax.Array:
+    """Forces on the bodies `[W, B, 6]` that help recovering worlds up: on the trunk, upwards, `lift` of the weight
+    while the head is more than `REACH` under its height in standing, from there less and less: standing is not helped.
+    """
+    low = (1.0 - head_part(character, worlds.humanoid.bodies)) * character.standing_head / REACH
+    force = worlds.recovering * worlds.lift * GRAVITY * character.mass * jnp.clip(low, 0.0, 1.0)
+    return jnp.zeros((*force.shape, character.num_bodies, 6)).at[..., character.body("torso"), 2].set(force)
+
+
+def rising(character: Character, bodies: BodyState) -> jax.Array:
+    """How far it has got up, in [0, 1]: the head's height, squared, and an upright trunk, `[...]`."""
+    high = jnp.clip(head_part(character, bodies), 0.0, 1.0)
+    up = rotations.rotate(bodies.rot[..., character.body("torso"), :], jnp.array([0.0, 0.0, 1.0]))[..., 2]
+    return high**2 * (1.0 + up) / 2.0
 
 
 @struct.dataclass

@@ -61,7 +61,7 @@ def gradients(setup, begun: state.TrainState, devices: Devices):
     stage, key = Stage.create(settings, setup.env, setup.reference, devices), jax.random.PRNGKey(5)
 
     def own(rows: dict) -> dict:
-        advantage = standardize_apart(rows["batch"].ppo.advantage, rows["led"], devices)
+        advantage = standardize_apart(rows["batch"].ppo.advantage, (rows["led"],), devices)
         batch = rows["batch"].replace(ppo=rows["batch"].ppo.replace(advantage=advantage))
         found = dict(policy_gradient(stage, begun, begun.params, batch, key)[0])
         found["disc"] = disc_gradient(stage, begun.params.disc, rows["evidence"])[0]

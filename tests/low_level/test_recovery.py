@@ -1,0 +1,86 @@
+"""Getting up from falls: what is paid, what helps, who is helped."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from anyskill_brax.low_level import rollout, worlds
+from anyskill_brax.low_level import train as trainer
+from anyskill_brax.low_level.devices import ALONE
+from anyskill_brax.low_level.objectives import chances, reward_terms
+from anyskill_brax.low_level.stage import Stage
+
+
+@pytest.fixture(scope="module")
+def recovering(quick_ase):
+    """The tiny run, most of whose worlds begin on the floor and are pulled up."""
+    setup, settings = quick_ase.setup, quick_ase.setup.settings
+    weights = settings.reward.weights.copy({"rising": 0.5})
+    start = dataclasses.replace(settings.start, fall_share=0.6, lift=0.5, lift_fade=(0.0, 1.0), recovery_sigma=3.0)
+    reward = dataclasses.replace(settings.reward, weights=weights, follow_share=(0.3, 0.0))
+    settings = dataclasses.replace(settings, start=start, reward=reward)
+    init, update = trainer.make_train(settings, setup.env, setup.reference)
+    state = jax.jit(init)(jax.random.PRNGKey(0))
+    stage = Stage.create(settings, setup.env, setup.reference, ALONE)
+    _, steps = jax.jit(lambda s: rollout.rollout(stage, s, jax.random.PRNGKey(1)))(state)
+    return stage, state, steps, update
+
+
+def test_who_recovers_is_paid_for_rising_alone_and_nobody_else_is(recovering):
+    stage, state, steps, _ = recovering
+    terms = {name: np.asarray(term) for name, term in reward_terms(stage, state, steps).items()}
+    recovers = np.asarray(steps.recovers)
+    assert 0 < recovers.mean() < 1
+    for name in ("style", "discovery", "tracking"):
+        assert not terms[name][recovers].any()
+    np.testing.assert_allclose(terms["rising"][recovers], 0.5 * np.asarray(steps.rising)[recovers], rtol=1e-6)
+    assert not terms["rising"][~recovers].any()
+
+
+def test_who_recovers_tries_more_boldly(recovering):
+    stage, _, steps, _ = recovering
+    sigma = stage.settings.learner.sigma
+    np.testing.assert_allclose(steps.sigma, np.where(steps.recovers, 3.0 * sigma, sigma), rtol=1e-6)
+
+
+def test_an_update_with_recoveries_is_finite_and_reports_them(recovering):
+    _, state, _, update = recovering
+    _, metrics = jax.jit(update)(state)
+    assert all(np.isfinite(float(x)) for x in metrics.values())
+    assert 0 < float(metrics["rising"]) < 1
+
+
+def test_the_pull_carries_its_share_of_the_weight_while_the_head_is_low(quick_ase, recovering):
+    env, state = quick_ase.setup.env, recovering[1]
+    character = env.character
+    lying = jax.tree.map(lambda x: x[:4], state.fall_states)
+    standing = env.place_default((4,))
+
+    def forces(humanoid, grace):
+        world = jax.tree.map(lambda x: x[:4], state.worlds).replace(
+            humanoid=humanoid, grace=jnp.full(4, grace), lift=jnp.array([0.0, 0.5, 0.9, 0.9])
+        )
+        return np.asarray(worlds.pull(character, world))
+
+    pulled = forces(lying, 10)
+    weight = 9.81 * float(character.model.body_mass.sum())
+    np.testing.assert_allclose(pulled[:, character.body("torso"), 2], weight * np.array([0, 0.5, 0.9, 0.9]), rtol=1e-4)
+    assert np.count_nonzero(pulled) == 3  # one body, one direction
+    np.testing.assert_allclose(forces(standing, 10), 0.0, atol=0.1)
+    assert not forces(lying, 0).any()
+
+
+def test_help_fades_with_the_samples(recovering):
+    stage, state, *_ = recovering
+    now = lambda updates: chances(stage, state.replace(updates=jnp.asarray(updates)))  # noqa: E731
+    half = round(0.5e6 / stage.samples_per_update)
+    assert [float(now(n).lift) for n in (0, half, 2 * half + 1)] == pytest.approx([0.5, 0.25, 0.0], abs=1e-3)
+
+
+def test_rising_is_one_in_standing_and_little_on_the_floor(quick_ase, recovering):
+    env, state = quick_ase.setup.env, recovering[1]
+    assert float(worlds.rising(env.character, env.place_default().bodies)) == pytest.approx(1.0, abs=1e-4)
+    assert float(worlds.rising(env.character, state.fall_states.bodies).max()) < 0.35
