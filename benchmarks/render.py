@@ -1,12 +1,17 @@
-"""Pictures per second: our ray caster against `mujoco.Renderer`, side by side in one run.
+"""Pictures per second: our ray caster, `mujoco.Renderer` and MJX-Warp's batch renderer, in alternating rounds.
 
-    MUJOCO_GL=osmesa python benchmarks/render.py        # or egl
+    MUJOCO_GL=osmesa python benchmarks/render.py [64 112 224]        # or egl
 
-Both draw the same poses through the same camera. Wall seconds decide; CPU seconds are printed beside them because they
-barely change when something else uses the machine.
+All draw the same poses through the same camera. Wall seconds and CPU seconds: the latter barely change when something
+else uses the machine. Warp takes part where `warp` is installed (the extra `gpu`). The last line is the share of the
+arithmetic limit: the operations that the caster asks for, traced, over what this machine does in a loop of fused
+multiply-adds of the same type (each two operations), per CPU second.
 """
 
+import sys
 import time
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,71 +20,144 @@ import numpy as np
 
 from anyskill_brax.character.humanoid import Character, load_character
 from anyskill_brax.character.kinematics import BodyState, forward_kinematics
-from anyskill_brax.render.camera import follow_camera
+from anyskill_brax.render.camera import Camera, look_at
 from anyskill_brax.render.raycast import make_renderer
 
 SIZES = {64: 512, 112: 128, 224: 32}
 """Side [px] -> worlds per call."""
 ROUNDS = 5
+OPERATIONS = frozenset(
+    ("add", "sub", "mul", "div", "max", "min", "abs", "neg", "sign", "floor", "sqrt", "rsqrt", "clamp", "square")
+    + ("select_n", "and", "or", "not", "eq", "ne", "lt", "le", "gt", "ge", "convert_element_type")
+)
 
 
-def timed(work, images: int) -> tuple[float, float]:
-    """Images per wall second and per CPU second; the best of a few rounds, the first (compilation) left out."""
-    work()
-    wall, cpu = [], []
-    for _ in range(ROUNDS):
-        wall_start, cpu_start = time.perf_counter(), time.process_time()
-        work()
-        wall.append(time.perf_counter() - wall_start)
-        cpu.append(time.process_time() - cpu_start)
-    return images / min(wall), images / min(cpu)
-
-
-def ours(character: Character, size: int, bodies: BodyState) -> tuple[float, float]:
+def our_work(character: Character, size: int, bodies: BodyState, view: Camera) -> tuple[Callable[[], Any], float]:
+    """A call that draws all bodies, and the operations per picture."""
     render = make_renderer(character, size, size)
-    shoot = jax.jit(lambda b: render(b, follow_camera(b)).rgb)
-    return timed(lambda: jax.block_until_ready(shoot(bodies)), len(bodies.pos))
+
+    def shoot(bodies: BodyState) -> jax.Array | None:
+        return render(bodies, view).rgb
+
+    count = operations(jax.make_jaxpr(shoot)(bodies).jaxpr) / len(bodies.pos)
+    compiled = jax.jit(shoot)
+    return lambda: jax.block_until_ready(compiled(bodies)), count
 
 
-def mujocos(character: Character, size: int, qpos: np.ndarray, bodies: BodyState) -> tuple[float, float]:
+def operations(jaxpr: Any) -> float:
+    """Elementwise operations of a program, one per element of each result; loops count as often as they run."""
+    total = 0.0
+    for line in jaxpr.eqns:
+        inner = [v for v in jax.tree.leaves(list(line.params.values())) if hasattr(v, "eqns") or hasattr(v, "jaxpr")]
+        times = line.params.get("length", 1) if line.primitive.name == "scan" else 1
+        total += times * sum(operations(getattr(v, "jaxpr", v)) for v in inner)
+        if line.primitive.name in OPERATIONS:
+            total += line.outvars[0].aval.size
+        elif line.primitive.name == "integer_pow":
+            total += line.outvars[0].aval.size * abs(line.params["y"]).bit_length()
+    return total
+
+
+def mujoco_work(character: Character, size: int, qpos: np.ndarray, view: Camera) -> Callable[[], Any]:
     """MuJoCo at its quickest: no shadow maps, no reflections, no multisampling (far from its defaults)."""
-    views = follow_camera(bodies)
-    forward, eye = np.asarray(views.forward), np.asarray(views.pos)
+    forward, eye = np.asarray(view.forward, float), np.asarray(view.pos, float)
     model = mujoco.MjModel.from_xml_string(character.xml)
-    model.vis.global_.fovy = float(np.degrees(views.fovy[0]))
+    model.vis.global_.fovy = float(np.degrees(view.fovy))
     model.vis.quality.offsamples = 0
     data, camera = mujoco.MjData(model), mujoco.MjvCamera()
-    camera.distance = 1.0
-    with mujoco.Renderer(model, size, size) as renderer:
+    camera.distance, camera.lookat[:] = 1.0, eye + forward
+    camera.azimuth = np.degrees(np.arctan2(forward[1], forward[0]))
+    camera.elevation = np.degrees(np.arcsin(forward[2]))
+    renderer = mujoco.Renderer(model, size, size)
 
-        def shoot() -> None:
-            for i in range(len(qpos)):
-                data.qpos[:] = qpos[i]
-                mujoco.mj_kinematics(model, data)
-                camera.lookat[:] = eye[i] + forward[i]
-                camera.azimuth = np.degrees(np.arctan2(forward[i, 1], forward[i, 0]))
-                camera.elevation = np.degrees(np.arcsin(forward[i, 2]))
-                renderer.update_scene(data, camera)
-                renderer.scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = 0
-                renderer.scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = 0
-                renderer.render()
+    def shoot() -> None:
+        for pose in qpos:
+            data.qpos[:] = pose
+            mujoco.mj_kinematics(model, data)
+            renderer.update_scene(data, camera)
+            renderer.scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = 0
+            renderer.scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = 0
+            renderer.render()
 
-        return timed(shoot, len(qpos))
+    return shoot
+
+
+def warp_work(character: Character, size: int, qpos: np.ndarray, view: Camera) -> Callable[[], Any]:
+    """MJX-Warp's batch renderer without shadows; `ImportError` where there is none."""
+    import mujoco.mjx.third_party.mujoco_warp as mjw
+    import warp
+
+    spec = mujoco.MjSpec.from_string(character.xml)
+    axes = np.concatenate([view.right, view.up]).astype(float)
+    camera = spec.worldbody.add_camera(name="view", pos=np.asarray(view.pos, float))
+    camera.alt.type, camera.alt.xyaxes = mujoco.mjtOrientation.mjORIENTATION_XYAXES, axes
+    camera.fovy = float(np.degrees(view.fovy))
+    host = spec.compile()
+    model, data = mjw.put_model(host), mjw.make_data(host, nworld=len(qpos))
+    context = mjw.create_render_context(host, len(qpos), cam_res=(size, size), render_rgb=True, use_shadows=False)
+    poses = warp.array(qpos.astype(np.float32), dtype=float)
+
+    def shoot() -> None:
+        warp.copy(data.qpos, poses)
+        mjw.kinematics(model, data)
+        mjw.camlight(model, data)
+        mjw.refit_bvh(model, data, context)
+        mjw.render(model, data, context)
+        warp.synchronize()
+
+    return shoot
+
+
+def fused_multiply_adds() -> tuple[Callable[[], Any], float]:
+    """Eight independent chains over an array; short enough for the instruction cache. The operations of one call."""
+    x = jnp.linspace(0.0, 1.0, 1 << 18)
+
+    @jax.jit
+    def chains(x: jax.Array) -> jax.Array:
+        rows = [x + k for k in range(8)]
+        for _ in range(64):
+            rows = [row * 0.999 + 0.001 for row in rows]
+        return sum(rows[1:], rows[0])
+
+    return lambda: jax.block_until_ready(chains(x)), 8 * 64 * 2 * x.size
+
+
+def race(works: dict[str, tuple[Callable[[], Any], float]]) -> dict[str, tuple[float, float]]:
+    """Amounts per wall and per CPU second: the best of rounds in which all take turns; compilation is left out."""
+    best = {name: [np.inf, np.inf] for name in works}
+    for number in range(ROUNDS + 1):
+        for name, (work, _) in works.items():
+            wall, cpu = time.perf_counter(), time.process_time()
+            work()
+            taken = time.perf_counter() - wall, time.process_time() - cpu
+            if number:
+                best[name] = [min(old, new) for old, new in zip(best[name], taken, strict=True)]
+    return {name: (works[name][1] / wall, works[name][1] / cpu) for name, (wall, cpu) in best.items()}
 
 
 def main() -> None:
-    character = load_character()
-    rng = np.random.default_rng(0)
-    head = f"{'ours':>15} {'MuJoCo':>8} {'ratio':>6}"
-    print(f"{'':4} {'images per second':>31}   {'per CPU second':>31}\n{'px':>4} {head}   {head}")
-    for size, worlds in SIZES.items():
+    character, rng = load_character(), np.random.default_rng(0)
+    view = look_at(jnp.array([3.0, 2.0, 1.5]), jnp.array([0.0, 0.0, 0.92]), 0.6)
+    for size in [int(a) for a in sys.argv[1:]] or list(SIZES):
+        worlds = SIZES[size]
         qpos = np.tile(character.default_qpos, (worlds, 1))
         qpos[:, 7:] += rng.normal(0.0, 0.3, (worlds, character.action_dim))
         bodies = forward_kinematics(character, jnp.asarray(qpos), jnp.zeros((worlds, 34)))
-        us = ours(character, size, bodies)
-        reference = mujocos(character, size, qpos[: max(8, worlds // 8)], bodies)
-        cells = [f"{a:15.0f} {b:8.0f} {a / b:6.1f}" for a, b in zip(us, reference, strict=True)]
-        print(f"{size:4d} {cells[0]}   {cells[1]}", flush=True)
+        ours, count = our_work(character, size, bodies, view)
+        few = qpos[: max(8, worlds // 8)]
+        works = {"ours": (ours, worlds), "MuJoCo": (mujoco_work(character, size, few, view), len(few))}
+        try:
+            works["Warp"] = warp_work(character, size, few, view), len(few)
+        except ImportError as error:
+            print(f"no Warp: {error}")
+        rates = race({**works, "limit": fused_multiply_adds()})
+        for name, (wall, cpu) in list(rates.items())[:-1]:
+            ratio = f"ours is {rates['ours'][0] / wall:.1f} times, per CPU second {rates['ours'][1] / cpu:.1f} times"
+            print(f"{size:4d} px {name:7} {wall:8.0f} pictures/s, {cpu:8.0f} per CPU second; {ratio}")
+        share, peak = rates["ours"][1] * count / rates["limit"][1], rates["limit"][1]
+        print(
+            f"{size:4d} px {count / size**2:.0f} operations per pixel: {share:.0%} of {peak / 1e9:.0f} G/s", flush=True
+        )
 
 
 if __name__ == "__main__":
