@@ -1,6 +1,7 @@
 """A run's folder: `config.json`, `metrics.jsonl` + TensorBoard, and checkpoints that resume exactly."""
 
 import json
+import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,22 +35,7 @@ class Workdir:
         self.path.mkdir(parents=True, exist_ok=True)
         if not config_file.exists():
             write_atomically(config_file, json.dumps(resolved, indent=2, sort_keys=True).encode())
-        (self.path / "checkpoints").mkdir(exist_ok=True)
-        self._manager = ocp.CheckpointManager(
-            self.path / "checkpoints",
-            item_handlers=ocp.StandardCheckpointHandler(),
-            options=ocp.CheckpointManagerOptions(
-                max_to_keep=keep,
-                create=False,
-                enable_async_checkpointing=False,
-                # With several processes one of them keeps the folder, and waits for no other.
-                multiprocessing_options=ocp.options.MultiprocessingOptions(
-                    primary_host=jax.process_index(),
-                    active_processes={jax.process_index()} if jax.process_count() > 1 else None,
-                    barrier_sync_key_prefix="workdir" if jax.process_count() > 1 else None,
-                ),
-            ),
-        )
+        self._checkpoints = Checkpoints(self.path / "checkpoints", keep)
         self._tensorboard: SummaryWriter | None = None
         self._started = time.monotonic()
 
@@ -71,25 +57,22 @@ class Workdir:
 
     def save(self, update: int, state: Any) -> None:
         """Commit a checkpoint of the whole state (a pytree of arrays) under the number of updates done."""
-        self._manager.save(update, args=ocp.args.StandardSave(jax.tree.leaves(state)))
-        self._manager.wait_until_finished()
+        self._checkpoints.save(update, state)
 
     def restore(self, template: State) -> tuple[int, State] | None:
         """The newest checkpoint as `(update, state)`, shaped like `template` (arrays or their shapes); None if none."""
-        latest = self._manager.latest_step()
-        if latest is None:
-            return None
-        leaves, structure = jax.tree.flatten(template)
-        try:
-            restored = self._manager.restore(latest, args=ocp.args.StandardRestore(leaves))
-        except (ValueError, KeyError) as error:
-            raise UserError(
-                f"the checkpoint in {self.path} does not fit this version of the code ({str(error)[:200]}); "
-                "start anew in another --workdir"
-            ) from error
-        self._cut_metrics(latest)
-        # Through numpy: what orbax restores is bound to a device, which would compile the update anew.
-        return latest, jax.tree.unflatten(structure, [jnp.asarray(np.asarray(leaf)) for leaf in restored])
+        found = self._checkpoints.restore(template)
+        if found is not None:
+            self._cut_metrics(found[0])
+        return found
+
+    def aside(self, name: str) -> "Checkpoints":
+        """Checkpoints of what comes before the first update, in their own folder; `forget` it when that is over."""
+        return Checkpoints(self.path / name, keep=1)
+
+    def forget(self, name: str) -> None:
+        """Away with what was kept aside, if anything was."""
+        shutil.rmtree(self.path / name, ignore_errors=True)
 
     # -- metrics -------------------------------------------------------------------------------------------------
 
@@ -111,9 +94,55 @@ class Workdir:
         write_atomically(self.path / "metrics.jsonl", kept.encode())
 
     def close(self) -> None:
-        self._manager.close()
+        self._checkpoints.close()
         if self._tensorboard is not None:
             self._tensorboard.close()
+
+
+class Checkpoints:
+    """A folder of numbered states, each committed atomically or not at all; the newest `keep` stay."""
+
+    def __init__(self, path: Path, keep: int):
+        self.path = path
+        path.mkdir(exist_ok=True)
+        self._manager = ocp.CheckpointManager(
+            path,
+            item_handlers=ocp.StandardCheckpointHandler(),
+            options=ocp.CheckpointManagerOptions(
+                max_to_keep=keep,
+                create=False,
+                enable_async_checkpointing=False,
+                # With several processes one of them keeps the folder, and waits for no other.
+                multiprocessing_options=ocp.options.MultiprocessingOptions(
+                    primary_host=jax.process_index(),
+                    active_processes={jax.process_index()} if jax.process_count() > 1 else None,
+                    barrier_sync_key_prefix="workdir" if jax.process_count() > 1 else None,
+                ),
+            ),
+        )
+
+    def save(self, number: int, state: Any) -> None:
+        self._manager.save(number, args=ocp.args.StandardSave(jax.tree.leaves(state)))
+        self._manager.wait_until_finished()
+
+    def restore(self, template: State) -> tuple[int, State] | None:
+        """The newest as `(number, state)`, shaped like `template` (arrays or their shapes); None if none."""
+        latest = self._manager.latest_step()
+        if latest is None:
+            return None
+        leaves, structure = jax.tree.flatten(template)
+        try:
+            restored = self._manager.restore(latest, args=ocp.args.StandardRestore(leaves))
+        except (ValueError, KeyError) as error:
+            raise UserError(
+                f"the checkpoint in {self.path} does not fit this version of the code ({str(error)[:200]}); "
+                "start anew in another --workdir"
+            ) from error
+        # Through numpy: what orbax restores is bound to a device, which would compile the update anew.
+        return latest, jax.tree.unflatten(structure, [jnp.asarray(np.asarray(leaf)) for leaf in restored])
+
+    def close(self) -> None:
+        self._manager.close()
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:

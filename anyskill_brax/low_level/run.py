@@ -17,6 +17,7 @@ from anyskill_brax.envs import observations
 from anyskill_brax.envs.humanoid_env import HumanoidEnv
 from anyskill_brax.low_level import curves, warm_start
 from anyskill_brax.low_level import train as trainer
+from anyskill_brax.low_level.pauses import FOLDER, Pauses, restore
 from anyskill_brax.low_level.reference import Reference
 from anyskill_brax.low_level.settings import LowLevelSettings
 from anyskill_brax.low_level.state import NAMES
@@ -131,16 +132,20 @@ def train(
 
     found = restore(folder, jax.eval_shape(init, key_init), team)
     if found is None:
-        state = begin(setup, config, team.to_host(init(key_init)), key_warm, init_from, report, should_stop)
-        if team.agree(should_stop())[0]:
-            report("stopped in the warm start; the same command begins it again")
+        pauses = Pauses(folder, config.save_every_seconds, should_stop, report, team)
+        state = begin(setup, config, team.to_host(init(key_init)), key_warm, init_from, report, pauses)
+        pauses.close()
+        if state is None:
+            report("stopped in the warm start; the same command resumes")
             folder.close()
             return None
         done, state = 0, state.replace(params=team.as_leader(state.params))
-        folder.save(0, state)  # a warm start takes minutes
+        folder.save(0, state)
     else:
         done, state = found
         report(f"resumed at update {done}")
+    if isinstance(folder, Workdir):
+        folder.forget(FOLDER)
     done, state = go_on(setup, config, team.to_devices(state), done, update, folder, report, should_stop, team)
     state = team.to_host(state)
     folder.close()
@@ -150,18 +155,6 @@ def train(
     return setup.result(state, read_metrics(folder.path) if folder.path else [], config.to_dict())
 
 
-def restore(
-    folder: Workdir | NoWorkdir, template: trainer.TrainState, team: Team
-) -> tuple[int, trainer.TrainState] | None:
-    """The leader's newest checkpoint as `(update, state)` in every process' memory, or None."""
-    found = folder.restore(template)
-    if not team.agree(found is not None)[0]:
-        return None
-    done, state = (0, jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), template)) if found is None else found
-    done, state = team.as_leader((np.asarray(done), state))
-    return int(done), state
-
-
 def begin(
     setup: _Setup,
     config: ConfigDict,
@@ -169,9 +162,9 @@ def begin(
     key: jax.Array,
     init_from: Mapping[str, np.ndarray] | None,
     report: Report,
-    should_stop: Callable[[], bool],
-) -> trainer.TrainState:
-    """A fresh `state`, its networks as published, or warmed up, or both."""
+    pauses: Pauses,
+) -> trainer.TrainState | None:
+    """A fresh `state`, its networks as published, or warmed up, or both. None if stopped, what was learnt saved."""
     if init_from is not None:
         params, normalizers = read_training_tensors(init_from, state.params)
         state = state.replace(params=params, **normalizers)
@@ -182,8 +175,10 @@ def begin(
         jnp.asarray, (state.params, state.obs_normalizer, state.encoder_normalizer)
     )
     normalizers = obs_normalizer, encoder_normalizer
-    params = warm_start.fit(key, setup.settings, setup.env, setup.reference, params, *normalizers, log, should_stop)
-    return state.replace(params=params)
+    warmed = warm_start.fit(
+        key, setup.settings, setup.env, setup.reference, params, *normalizers, log, pauses.resume, pauses.pause
+    )
+    return None if warmed is None else state.replace(params=warmed)
 
 
 def go_on(

@@ -31,6 +31,11 @@ from anyskill_brax.types import Metrics, Params, PRNGKey
 
 Log = Callable[[str, int, Metrics], None]
 KNOWN_POSES = 2048
+Resume = Callable[["Progress"], "Progress | None"]
+"""From the shapes of it, what an earlier process had come to."""
+Pause = Callable[["Progress"], bool]
+"""Called before every piece and after the last: may save, says whether to stop."""
+CHUNK = 250  # steps of the encoder between two reports
 
 
 def fit(
@@ -42,43 +47,61 @@ def fit(
     obs_normalizer: Normalizer,
     encoder_normalizer: Normalizer,
     report: Log,
-    should_stop: Callable[[], bool] = lambda: False,
-) -> Networks:
+    resume: Resume = lambda template: None,
+    pause: Pause = lambda progress: False,
+) -> Networks | None:
     """Encoder by alignment + uniformity, then actor by DAgger; critic and discriminator stay as they are.
 
-    The normalisers must be those that training goes on with: networks are fitted to what they will see. `should_stop`
-    ends it early, with whatever has been learnt.
+    The normalisers must be those that training goes on with: networks are fitted to what they will see. A piece is a
+    function of `key`, its number and the progress before it, so what is resumed ends in the same bits. None where
+    `pause` stopped it.
     """
     key_encoder, key_actor = jax.random.split(key)
+    key_start, key_rounds = jax.random.split(key_actor)
+    warm = settings.warm_start
+    if not warm.encoder_steps and not warm.rounds:
+        return params
+    encoder: Any = Encoder(settings.networks.latent_dim, settings.networks.encoder)
 
     def windows(rows: jax.Array) -> jax.Array:
         return encoder_normalizer(reference.window(rows, settings.networks.encoder_frames).reshape(*rows.shape, -1))
 
-    if settings.warm_start.encoder_steps:
-        params = params.replace(encoder=fit_encoder(key_encoder, settings, reference, windows, params.encoder, report))
-    if settings.warm_start.rounds:
-        encoder: Any = Encoder(settings.networks.latent_dim, settings.networks.encoder)
+    def make_pupil(encoder_params: Params) -> Pupil:
+        return Pupil(
+            settings, env, reference, lambda rows: encoder.apply(encoder_params, windows(rows)), obs_normalizer
+        )
 
-        def latents(rows: jax.Array) -> jax.Array:
-            return encoder.apply(params.encoder, windows(rows))
+    optimizer, study_windows = encoder_course(settings, reference, windows)
+    begin = functools.partial(first_progress, params, optimizer, make_pupil(params.encoder))
+    progress, pupil = resume(jax.eval_shape(begin)), None
+    progress = begin() if progress is None else progress
+    chunks, encoder_keys = -(-warm.encoder_steps // CHUNK), jax.random.split(key_encoder, warm.encoder_steps)
+    round_keys = jax.random.split(key_rounds, warm.rounds)
+    while not pause(progress):
+        if (done := int(progress.done)) == chunks + warm.rounds:
+            return params.replace(encoder=progress.encoder, actor=progress.actor)
+        if done < chunks:
+            steps = slice(done * CHUNK, min((done + 1) * CHUNK, warm.encoder_steps))
+            learnt, opt, metrics = study_windows(progress.encoder, progress.encoder_opt, encoder_keys[steps])
+            progress = progress.replace(encoder=learnt, encoder_opt=opt)
+            report("encoder", steps.stop, jax.tree.map(np.asarray, metrics))
+        else:
+            pupil = pupil or make_pupil(progress.encoder)
+            if done == chunks:
+                progress = progress.replace(room=jax.jit(pupil.start)(key_start))
+            progress = pupil.learn(progress, done - chunks, round_keys[done - chunks], report)
+        progress = progress.replace(done=jnp.asarray(done + 1, jnp.int32))
+    return None
 
-        pupil = Pupil(settings, env, reference, latents, obs_normalizer)
-        params = params.replace(actor=pupil.learn(key_actor, params.actor, report, should_stop))
-    return params
 
-
-def fit_encoder(
-    key: PRNGKey,
-    settings: LowLevelSettings,
-    reference: Reference,
-    windows: Callable[[jax.Array], jax.Array],
-    params: Params,
-    report: Log,
-) -> Params:
-    """Neighbouring windows of a clip close on the sphere, different ones spread."""
+def encoder_course(
+    settings: LowLevelSettings, reference: Reference, windows: Callable[[jax.Array], jax.Array]
+) -> tuple[optax.GradientTransformation, Callable]:
+    """Neighbouring windows of a clip close on the sphere, different ones spread: the optimiser, and steps of it,
+    `(params, opt, keys) -> (params, opt, metrics)`."""
     warm = settings.warm_start
     encoder: Any = Encoder(settings.networks.latent_dim, settings.networks.encoder)
-    optimizer = optax.adam(optax.cosine_decay_schedule(warm.encoder_lr, warm.encoder_steps))
+    optimizer = optax.adam(optax.cosine_decay_schedule(warm.encoder_lr, max(warm.encoder_steps, 1)))
 
     def loss(p, key):
         key_row, key_near = jax.random.split(key)
@@ -87,7 +110,7 @@ def fit_encoder(
         return losses.alignment_uniformity(encoder.apply, p, windows(row), windows(near))
 
     @jax.jit
-    def chunk(params, opt, keys):
+    def steps(params, opt, keys):
         def one(carry, key):
             params, opt = carry
             grads, metrics = jax.grad(loss, has_aux=True)(params, key)
@@ -97,11 +120,7 @@ def fit_encoder(
         (params, opt), metrics = jax.lax.scan(one, (params, opt), keys)
         return params, opt, jax.tree.map(lambda m: m[-1], metrics)
 
-    opt, keys = optimizer.init(params), jax.random.split(key, warm.encoder_steps)
-    for begin in range(0, warm.encoder_steps, 250):
-        params, opt, metrics = chunk(params, opt, keys[begin : begin + 250])
-        report("encoder", min(begin + 250, warm.encoder_steps), jax.tree.map(np.asarray, metrics))
-    return params
+    return optimizer, steps
 
 
 @struct.dataclass
@@ -126,6 +145,19 @@ class Lesson:
     ended: jax.Array  # bool
 
 
+@struct.dataclass
+class Progress:
+    """Everything that a checkpoint of the warm start holds."""
+
+    done: jax.Array  # [] int32 pieces: chunks of the encoder's steps, then rounds
+    encoder: Params
+    encoder_opt: Any
+    actor: Params
+    actor_opt: Any
+    room: Class
+    memory: Lesson  # [R, T, W]: a ring of the last R rounds
+
+
 class Pupil:
     """DAgger: worlds are driven by the teacher at first and by the pupil later; the teacher labels every state."""
 
@@ -144,25 +176,18 @@ class Pupil:
         self.teacher = Teacher.create(env.character, reference, warm.balance_gains)
         self._known = reference.still[:: max(1, reference.still.size // KNOWN_POSES)]  # [S]
         self._known_latents = latents(self._known)  # [S, L]
-        self._optimizer = optax.adam(optax.cosine_decay_schedule(warm.lr, warm.rounds * warm.steps))
+        self.optimizer = optax.adam(optax.cosine_decay_schedule(warm.lr, max(warm.rounds * warm.steps, 1)))
+        self._one_round, self._remember = jax.jit(self.round), jax.jit(remember, donate_argnums=0)
 
-    def learn(self, key: PRNGKey, params: Params, report: Log, should_stop: Callable[[], bool]) -> Params:
+    def learn(self, progress: Progress, number: int, key: PRNGKey, report: Log) -> Progress:
+        """Round `number`: practise, remember, study."""
         warm = self._settings.warm_start
-        key_start, key_rounds = jax.random.split(key)
-        room, opt = jax.jit(self.start)(key_start), self._optimizer.init(params)
-        one_round = jax.jit(self.round)
-        memory: list[Lesson] = []
-        for i, key_round in enumerate(jax.random.split(key_rounds, warm.rounds)):
-            if should_stop():
-                break
-            share = jnp.asarray(warm.teacher_decay**i)
-            room, lesson = one_round(key_round, params, room, share)
-            memory = [*memory, lesson][-warm.memory :]
-            padded = memory + [memory[-1]] * (warm.memory - len(memory))
-            params, opt, metrics = self._study(key_round, params, opt, jax.tree.map(lambda *x: jnp.stack(x), *padded))
-            if i % 10 == 9 or i == warm.rounds - 1:
-                report("round", i + 1, jax.tree.map(np.asarray, metrics | self._survival(room, lesson)))
-        return params
+        room, lesson = self._one_round(key, progress.actor, progress.room, jnp.asarray(warm.teacher_decay**number))
+        memory = self._remember(progress.memory, lesson, number)
+        actor, opt, metrics = self._study(key, progress.actor, progress.actor_opt, memory)
+        if number % 10 == 9 or number == warm.rounds - 1:
+            report("round", number + 1, jax.tree.map(np.asarray, metrics | self._survival(room, lesson)))
+        return progress.replace(room=room, memory=memory, actor=actor, actor_opt=opt)
 
     def _survival(self, room: Class, lesson: Lesson) -> Metrics:
         """Mean time between ends of episodes, under whoever drove [s]."""
@@ -234,6 +259,15 @@ class Pupil:
             hold=jnp.where(due, self._hold(key_hold, room.follows), room.hold),
         )
 
+    @property
+    def remembered(self) -> int:
+        """R: how many rounds are learned from."""
+        return min(self._settings.warm_start.memory, self._settings.warm_start.rounds)
+
+    def first_lesson(self, params: Params) -> tuple[Class, Lesson]:
+        key = jax.random.PRNGKey(0)
+        return self.round(key, params, self.start(key), jnp.ones(()))
+
     def start(self, key: PRNGKey) -> Class:
         warm = self._settings.warm_start
         return self._fresh(key, jnp.arange(warm.num_worlds) < round(warm.follow_share * warm.num_worlds))
@@ -264,7 +298,33 @@ class Pupil:
         return jax.lax.scan(control_step, room, jax.random.split(key_steps, warm.horizon))
 
     def _study(self, key: PRNGKey, params: Params, opt, lessons: Lesson):
-        return _study(self._actor, self._optimizer, self._settings.warm_start, self._env, key, params, opt, lessons)
+        return _study(self._actor, self.optimizer, self._settings.warm_start, self._env, key, params, opt, lessons)
+
+
+def first_progress(params: Networks, encoder_optimizer: optax.GradientTransformation, pupil: Pupil) -> Progress:
+    """Nothing done; an empty room and memory."""
+    room, lesson = jax.eval_shape(lambda: pupil.first_lesson(params.actor))
+    empty = lambda shape, *lead: jnp.zeros((*lead, *shape.shape), shape.dtype)  # noqa: E731
+    return Progress(
+        done=jnp.zeros((), jnp.int32),
+        encoder=params.encoder,
+        encoder_opt=encoder_optimizer.init(params.encoder),
+        actor=params.actor,
+        actor_opt=pupil.optimizer.init(params.actor),
+        room=jax.tree.map(empty, room),
+        memory=jax.tree.map(lambda shape: empty(shape, pupil.remembered), lesson),
+    )
+
+
+def remember(memory: Lesson, lesson: Lesson, number: jax.Array | int) -> Lesson:
+    """Lesson `number` takes the oldest's place in `memory [R, ...]`, and at first the places of those still to come."""
+
+    def one(old: jax.Array, new: jax.Array) -> jax.Array:
+        slot = jnp.arange(old.shape[0])
+        taken = (slot == number % old.shape[0]) | (slot > number)
+        return jnp.where(taken.reshape(-1, *(1,) * new.ndim), new, old)
+
+    return jax.tree.map(one, memory, lesson)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))

@@ -27,12 +27,14 @@ class Record:
 
     kills: int = 0
     resumed: int = 0  # starts that found the checkpoint of before
+    warming: int = 0  # starts that went on in the warm start
     anew: int = 0  # starts after a kill that had left no checkpoint to find
     lost: list[int] = field(default_factory=list)  # updates that had been reported and were done again
 
     def __str__(self) -> str:
         return (
-            f"{self.kills} kills: resumed {self.resumed} times, {self.anew} before the first checkpoint; "
+            f"{self.kills} kills: resumed {self.resumed} times, {self.warming} more in the warm start; "
+            f"{self.anew} began before the first checkpoint; "
             f"updates lost at most {max(self.lost, default=0)}, {sum(self.lost)} in all"
         )
 
@@ -76,10 +78,13 @@ def torture(motions: Path, workdir: Path, kills: int, seed: int = 0) -> Record:
 
 def check_start(text: str, reported: int, record: Record) -> None:
     """What the process that was just killed had said of its own beginning, `reported` being its predecessors' work."""
-    begun = [line for line in text.splitlines() if line.startswith(("resumed at update", "warm start", "update "))]
+    begun = [line for line in text.splitlines() if line.startswith(("resumed", "warm start", "update "))]
     if not begun:
         return  # killed before it had looked
-    if begun[0].startswith("resumed"):
+    if begun[0].startswith("resumed in the warm start"):
+        record.warming += 1
+        assert reported < 1, f"went back to the warm start although {reported} updates had been reported"
+    elif begun[0].startswith("resumed"):
         record.resumed += 1
         found = int(begun[0].split()[-1])
         record.lost.append(max(reported - found, 0))

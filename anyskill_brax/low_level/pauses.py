@@ -1,0 +1,63 @@
+"""Checkpoints of a run as its processes see them; and the warm start's own, which has not yet a first update."""
+
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from anyskill_brax.low_level.team import NoWorkdir, Team
+from anyskill_brax.low_level.warm_start import Progress
+from anyskill_brax.workdir import Checkpoints, Workdir
+
+Tree = TypeVar("Tree")
+FOLDER = "warm_start"
+
+
+def restore(folder: Workdir | Checkpoints | NoWorkdir, template: Tree, team: Team) -> tuple[int, Tree] | None:
+    """The leader's newest checkpoint as `(number, state)` in every process' memory, or None."""
+    found: Any = folder.restore(template)
+    if not team.agree(found is not None)[0]:
+        return None
+    done, state = (0, jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), template)) if found is None else found
+    done, state = team.as_leader((np.asarray(done), state))
+    return int(done), state
+
+
+class Pauses:
+    """Between the pieces of a warm start: where to go on, when to save, whether to stop."""
+
+    def __init__(
+        self,
+        folder: Workdir | NoWorkdir,
+        save_every_seconds: float,
+        should_stop: Callable[[], bool],
+        report: Callable[[str], None],
+        team: Team,
+    ):
+        self._checkpoints = folder.aside(FOLDER) if isinstance(folder, Workdir) else folder
+        self._seconds, self._team = save_every_seconds, team
+        self._should_stop, self._report = should_stop, report
+        self._saved, self._saved_at = 0, time.monotonic()
+
+    def resume(self, template: Progress) -> Progress | None:
+        found = restore(self._checkpoints, template, self._team)
+        if found is None:
+            return None
+        self._saved, progress = found
+        self._report(f"resumed in the warm start after {self._saved} pieces")
+        return jax.tree.map(jnp.asarray, progress)
+
+    def pause(self, progress: Progress) -> bool:
+        """Saves what is due, or what a stop would lose; True for a stop. Every process must ask as often."""
+        done = int(progress.done)
+        stop, due = self._team.agree(self._should_stop(), time.monotonic() - self._saved_at > self._seconds)
+        if (stop or due) and done > self._saved:
+            self._checkpoints.save(done, self._team.to_host(progress))
+            self._saved, self._saved_at = done, time.monotonic()
+        return stop
+
+    def close(self) -> None:
+        self._checkpoints.close()
