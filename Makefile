@@ -19,7 +19,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	touch $@
 
 demo: $(INSTALLED)  ## train skills from a list of sentences, chain those that passed and film the result
-	$(PY) tools/train_batch.py --instructions configs/instructions/demo.txt --config configs/high_level.py:demo \
+	$(PY) tools/train_batch.py --instructions configs/instructions/demo.txt --config configs/high_level.py:demo --force \
 	  --zoo outputs/demo/zoo --workdir outputs/demo/run
 	$(PY) tools/compose_demo.py --zoo outputs/demo/zoo --out outputs/demo/demo.mp4
 

@@ -50,6 +50,7 @@ def small() -> ConfigDict:
             fall_share=0.05,
             num_fall_states=256,
             fall_refresh=100,
+            rising_share=0.0,
             recovery_share=0.1,
             recovery_steps=80,
             recovery_sigma=1.0,
@@ -245,7 +246,7 @@ def rising(config: Any) -> None:
     docs/experiments/getting-up.md.
     """
     continued(config)
-    config.total_samples = 24_000_000
+    config.total_samples = 18_000_000
     config.reward.follow_share = (0.3, 0.0)
     config.reward.weights.rising = 1.0
     config.start.update(
@@ -254,15 +255,16 @@ def rising(config: Any) -> None:
             motion_latent_share=0.2,
             default_share=0.15,
             fall_share=0.55,
+            rising_share=0.5,
             recovery_share=0.3,
             recovery_steps=150,
             recovery_sigma=2.5,
-            lift=1.3,
-            lift_fade=(6.0, 18.0),
+            lift=1.0,
+            lift_fade=(4.0, 14.0),
         )
     )
-    config.lr_schedule.over = (10.0, 24.0)
-    config.sigma_schedule.over = (10.0, 24.0)
+    config.lr_schedule.over = (9.0, 18.0)
+    config.sigma_schedule.over = (9.0, 18.0)
 
 
 def published(config: Any) -> None:

@@ -95,13 +95,21 @@ def find_entry(skill_id: Id, zoo: Folder | None) -> Entry:
 
 
 def grade_and_publish(
-    trained: Sequence[TrainedSkill], recipe: Recipe, *, env: HumanoidEnv, zoo: Folder, workdir: Path, seed: int
+    trained: Sequence[TrainedSkill],
+    recipe: Recipe,
+    *,
+    env: HumanoidEnv,
+    zoo: Folder,
+    workdir: Path,
+    seed: int,
+    force: bool = False,
 ) -> list[Verdict]:
     """Every skill beside untrained policies of the same shape under the judge; those that pass are saved to `zoo`.
 
-    One that the judge passes but that does not stay up for ten seconds is saved too: the reasons stand in its manifest,
-    which says `unverified`. So is one that geometry contradicts, but only where `config["publish_against_predicate"]`
-    asks for it: a judge that is alone with its opinion is a known failure (docs/evaluation.md).
+    One that the judge passes but that does not stay up for ten seconds is saved only by `force`: the reasons stand in
+    its manifest, which says `unverified`. So is one that geometry contradicts, but only where
+    `config["publish_against_predicate"]` asks for it: a judge that is alone with its opinion is a known failure
+    (docs/evaluation.md).
 
     Verdicts are kept in the run's folder, so calling this again repeats no evaluation and adds no version.
     """
@@ -112,7 +120,8 @@ def grade_and_publish(
     verdicts = []
     for skill in trained:
         verdict = known.get(skill.instruction.slug)
-        if verdict is None or (verdict.id and Store(Path(zoo)).resolve(SkillId.parse(verdict.id)) is None):
+        lost = verdict and verdict.id and Store(Path(zoo)).resolve(SkillId.parse(verdict.id)) is None
+        if verdict is None or lost or (force and not verdict.id and verdict.grade.passed):
             key_baseline, key_episodes = jax.random.split(jax.random.PRNGKey(seed))
             if untrained is None:
                 policies = untrained_policies(key_baseline, recipe.low_level, skill.policy.widths, EPISODES)
@@ -122,8 +131,10 @@ def grade_and_publish(
             episodes = rollout_policy(env, recipe.low_level, skill.policy, key_episodes, EPISODES, LATENT_STEPS)
             result = grade(judged, skill.instruction.text, _graded(episodes), _graded(untrained))
             geometry = decide(env, _graded(episodes), skill.instruction.text)
-            admission, skill_id = with_geometry(weigh(result, episodes, recipe.judge), geometry), ""
-            if result.passed and (recipe.config["publish_against_predicate"] or not contradicted(geometry)):
+            gate, skill_id = weigh(result, episodes, recipe.judge), ""
+            admission = with_geometry(gate, geometry)
+            agreed = recipe.config["publish_against_predicate"] or not contradicted(geometry)
+            if result.passed and agreed and (force or not gate.reasons):
                 skill_id = _save(skill, recipe, result, geometry, admission, episodes, env, zoo)
             remark, seen = "; ".join(admission.reasons), str(geometry.get("predicate_held", ""))
             verdict = Verdict(skill.instruction.slug, skill.instruction.text, result, skill_id, remark, seen)

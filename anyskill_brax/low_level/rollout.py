@@ -8,7 +8,7 @@ from anyskill_brax import ppo
 from anyskill_brax.character.humanoid import Character
 from anyskill_brax.envs import observations
 from anyskill_brax.envs.humanoid_env import HumanoidState
-from anyskill_brax.low_level import worlds
+from anyskill_brax.low_level import getting_up, worlds
 from anyskill_brax.low_level.devices import Devices
 from anyskill_brax.low_level.disturbances import disturbance, pushed, variations
 from anyskill_brax.low_level.objectives import chances
@@ -31,7 +31,7 @@ class Step:
     log_prob: jax.Array
     window: jax.Array  # [.., N * 125] after the step, before any reset
     tracking: jax.Array  # [..] tracking reward
-    rising: jax.Array  # [..] see `worlds.rising`
+    rising: jax.Array  # [..] see `getting_up.rising`
     sigma: jax.Array  # [..] of the action
     power: jax.Array  # [..] mechanical power of all joints at the step's end [kW]
     follows: jax.Array
@@ -61,7 +61,15 @@ def rollout(stage: Stage, state: TrainState, key: PRNGKey) -> tuple[Worlds, Step
 
     def fresh(key: PRNGKey) -> Worlds:
         return worlds.start(
-            key, env, reference, state.fall_states, settings.start, chance, nets.latent_dim, stage.num_worlds
+            key,
+            env,
+            reference,
+            state.fall_states,
+            stage.rising,
+            settings.start,
+            chance,
+            nets.latent_dim,
+            stage.num_worlds,
         )
 
     def latents(source: jax.Array) -> jax.Array:
@@ -75,7 +83,7 @@ def rollout(stage: Stage, state: TrainState, key: PRNGKey) -> tuple[Worlds, Step
         sigma = stage.sigma(state) * jnp.where(world.recovering, settings.start.recovery_sigma, 1.0)
         action = mean + sigma[:, None] * jax.random.normal(key_action, mean.shape)
         humanoid = pushed(key_push, settings.disturbance, world.humanoid)
-        helping = worlds.pull(env.character, world) if settings.start.lift else None
+        helping = getting_up.pull(env.character, world) if settings.start.lift else None
         acting = disturbance(key_box, settings.disturbance, env.character, variation, helping)
         after = env.advance(humanoid, action, acting)
         broken = env.is_broken(after)
@@ -91,7 +99,7 @@ def rollout(stage: Stage, state: TrainState, key: PRNGKey) -> tuple[Worlds, Step
             log_prob=ppo.log_prob(action, mean, sigma[:, None]),
             window=after.window.reshape(after.window.shape[0], -1),
             tracking=jnp.asarray(sum(weight * terms[name] for name, weight in TRACKING_WEIGHTS.items())),
-            rising=worlds.rising(env.character, after.bodies),
+            rising=getting_up.rising(env.character, stage.way, after.bodies),
             sigma=sigma,
             power=power(env.character, after, action),
             follows=world.follows,

@@ -28,10 +28,11 @@ class StartSettings:
     fall_share: float
     num_fall_states: int
     fall_refresh: int  # updates after which other fall states are dropped; 0: never
+    rising_share: float  # of those, the ones that begin on a motion's way up instead
     recovery_share: float  # of falls that become recovery episodes
     recovery_steps: int
     recovery_sigma: float  # factor on the action noise in them: getting up wants bolder tries
-    lift: float  # of the weight, the most that a pull on the trunk takes in them; each world has its own share of that
+    lift: float  # of the weight, the most that a pull on the trunk takes in them; each world has 0.6 to 1 of that
     lift_fade: tuple[float, float]  # million samples at which it begins and ends to fade
     max_tracking_error: float  # [m] at which a world that follows a motion has lost it
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from anyskill_brax.envs.humanoid_env import HumanoidEnv
 from anyskill_brax.low_level import clips, schedules
 from anyskill_brax.low_level.devices import Devices
+from anyskill_brax.low_level.getting_up import Way, rising_rows
 from anyskill_brax.low_level.reference import Reference
 from anyskill_brax.low_level.settings import LowLevelSettings
 from anyskill_brax.low_level.state import Networks, TrainState, make_modules, make_optimizers
@@ -22,11 +23,15 @@ class Stage:
     modules: Networks
     optimizers: Networks
     devices: Devices
+    way: Way
+    rising: jax.Array  # [R] int32 rows at which a motion gets up
 
     @classmethod
     def create(cls, settings: LowLevelSettings, env: HumanoidEnv, reference: Reference, devices: Devices) -> "Stage":
         modules = make_modules(settings.networks, settings.conditional, env.character.action_dim)
-        return cls(settings, env, reference, modules, make_optimizers(settings), devices)
+        way = Way.create(env.character, reference)
+        rising = jnp.asarray(rising_rows(env.character, reference), jnp.int32)
+        return cls(settings, env, reference, modules, make_optimizers(settings), devices, way, rising)
 
     @property
     def num_worlds(self) -> int:

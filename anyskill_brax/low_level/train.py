@@ -113,7 +113,7 @@ def first_state(stage: Stage, key: PRNGKey, params: Networks | None = None) -> T
             count=jnp.zeros((), jnp.int32),
         ),
         worlds=worlds.start(
-            devices.own(key_start), env, reference, fall_states, start,
+            devices.own(key_start), env, reference, fall_states, stage.rising, start,
             worlds.Chances(jnp.asarray(settings.reward.follow_share[0]), jnp.asarray(start.lift)),
             nets.latent_dim, stage.num_worlds,
         ),

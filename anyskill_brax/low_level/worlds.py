@@ -12,9 +12,6 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from anyskill_brax import rotations
-from anyskill_brax.character.humanoid import Character
-from anyskill_brax.character.kinematics import BodyState
 from anyskill_brax.envs.humanoid_env import HumanoidEnv, HumanoidState
 from anyskill_brax.low_level.reference import Reference, tracking_error
 from anyskill_brax.low_level.settings import StartSettings
@@ -22,9 +19,6 @@ from anyskill_brax.networks import sample_latents
 from anyskill_brax.types import PRNGKey
 
 Latents = Callable[[jax.Array], jax.Array]  # last rows [...] of encoder windows -> latents [..., L]
-GRAVITY = 9.81
-REACH = 0.4
-"""[m], see `pull`."""
 
 
 @struct.dataclass
@@ -42,7 +36,7 @@ class Worlds:
     age: jax.Array  # [W] int32 control steps of this episode
     error: jax.Array  # [W] tracking error now, where there is a target [m]
     grace: jax.Array  # [W] int32 control steps left of a recovery episode, in which falling is allowed
-    lift: jax.Array  # [W] share of the weight that a pull takes in it, see `pull`
+    lift: jax.Array  # [W] share of the weight that a pull takes in it, see `getting_up.pull`
 
     @property
     def recovering(self) -> jax.Array:
@@ -63,6 +57,7 @@ def start(
     env: HumanoidEnv,
     reference: Reference,
     fall_states: HumanoidState,
+    rising: jax.Array,
     settings: StartSettings,
     chances: Chances,
     latent_dim: int,
@@ -70,20 +65,25 @@ def start(
 ) -> Worlds:
     """Fresh episodes for `W` worlds: reference-state, default-pose or fall-state starts (ASE, section 6.2).
 
+    Some of those that are to recover begin in a moment in which a motion gets up, one of the rows `rising [R]`, instead
+    of in one of `fall_states`.
+
     Their latents are due at once: `renew_latents` draws them.
     """
-    keys = jax.random.split(key, 5)
+    keys = jax.random.split(key, 7)
     shape = (num_worlds,)
     follows = jax.random.bernoulli(keys[0], chances.follows, shape)
     row = reference.sample(keys[1], shape)
     draw = jax.random.uniform(keys[2], shape)
     from_fall = ~follows & (draw < settings.fall_share)
+    on_the_way = from_fall & jax.random.bernoulli(keys[5], settings.rising_share, shape)
+    row = jnp.where(on_the_way, rising[jax.random.randint(keys[6], shape, 0, rising.size)], row)
     from_default = ~follows & ~from_fall & (draw < settings.fall_share + settings.default_share)
     on_reference = env.place(reference.qpos[row], reference.qvel[row], reference.window(row, env.num_frames))
     fallen = jax.tree.map(lambda x: x[jax.random.randint(keys[3], shape, 0, x.shape[0])], fall_states)
     zero = jnp.zeros(shape, jnp.int32)
     return Worlds(
-        humanoid=select(from_default, env.place_default(shape), select(from_fall, fallen, on_reference)),
+        humanoid=select(from_default, env.place_default(shape), select(from_fall & ~on_the_way, fallen, on_reference)),
         latent=jnp.zeros((num_worlds, latent_dim)),
         source=row,
         row=row,
@@ -94,7 +94,7 @@ def start(
         age=zero,
         error=jnp.zeros(shape),
         grace=jnp.where(from_fall, settings.recovery_steps, 0),
-        lift=chances.lift * jax.random.uniform(keys[4], shape),
+        lift=chances.lift * jax.random.uniform(keys[4], shape, minval=0.6),
     )
 
 
@@ -125,28 +125,6 @@ def renew_latents(
         free=jnp.where(due, free, worlds.free),
         hold=jnp.where(due, jnp.where(worlds.follows, num_frames, hold), worlds.hold),
     )
-
-
-def head_part(character: Character, bodies: BodyState) -> jax.Array:
-    """Height of the head's origin over that in standing, `[...]`."""
-    head = character.body("head")
-    return bodies.pos[..., head, 2] / character.standing_head
-
-
-def pull(character: Character, worlds: Worlds) -> jax.Array:
-    """Forces on the bodies `[W, B, 6]` that help recovering worlds up: on the trunk, upwards, `lift` of the weight
-    while the head is more than `REACH` under its height in standing, from there less and less: standing is not helped.
-    """
-    low = (1.0 - head_part(character, worlds.humanoid.bodies)) * character.standing_head / REACH
-    force = worlds.recovering * worlds.lift * GRAVITY * character.mass * jnp.clip(low, 0.0, 1.0)
-    return jnp.zeros((*force.shape, character.num_bodies, 6)).at[..., character.body("torso"), 2].set(force)
-
-
-def rising(character: Character, bodies: BodyState) -> jax.Array:
-    """How far it has got up, in [0, 1]: the head's height, squared, and an upright trunk, `[...]`."""
-    high = jnp.clip(head_part(character, bodies), 0.0, 1.0)
-    up = rotations.rotate(bodies.rot[..., character.body("torso"), :], jnp.array([0.0, 0.0, 1.0]))[..., 2]
-    return high**2 * (1.0 + up) / 2.0
 
 
 @struct.dataclass

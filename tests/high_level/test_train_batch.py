@@ -71,11 +71,17 @@ def test_a_list_becomes_graded_skills_and_a_second_call_adds_nothing(tool, zoo, 
         "configs/high_level.py:quicktest",
     )
     assert tool(*arguments) == 0
+    refused = json.loads((workdir / "published.json").read_text())
+    for verdict in refused.values():
+        assert bool(verdict["id"]) == (verdict["grade"]["passed"] and not verdict["remark"])
+    assert len(skill_zoo.list_skills(zoo=zoo, kind="skill")) == sum(bool(v["id"]) for v in refused.values())
+    said = " ".join(capsys.readouterr().out.split())
+    assert "outside vocabulary: '挥挥手 🙌' (confidence" in said and "it knows 'wave', 'sit down'" in said
+
+    assert tool(*arguments, "--force") == 0  # what works but falls; nothing is trained again
     shown = capsys.readouterr().out
     verdicts = json.loads((workdir / "published.json").read_text())
     assert set(verdicts) == {"up", "bow", "wave"} and verdicts["wave"]["text"] == "挥挥手 🙌"
-    said = " ".join(shown.split())
-    assert "outside vocabulary: '挥挥手 🙌' (confidence" in said and "it knows 'wave', 'sit down'" in said
     for verdict in verdicts.values():
         assert bool(verdict["id"]) == verdict["grade"]["passed"] == (not verdict["grade"]["reason"])
         if verdict["id"]:
@@ -88,6 +94,6 @@ def test_a_list_becomes_graded_skills_and_a_second_call_adds_nothing(tool, zoo, 
     assert "of 3 published" in shown and "margin" in shown
 
     before = listing(zoo)
-    assert tool(*arguments) == 0
+    assert tool(*arguments, "--force") == 0
     assert listing(zoo) == before
     assert json.loads((workdir / "published.json").read_text()) == verdicts

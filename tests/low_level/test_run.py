@@ -122,7 +122,9 @@ def test_starts_come_in_the_configured_shares(setup):
     fallen = worlds.drop_fall_states(jax.random.PRNGKey(0), setup.env, 8)
     chances = worlds.Chances(follows=jnp.asarray(0.5), lift=jnp.asarray(0.4))
     started = jax.jit(
-        lambda key: worlds.start(key, setup.env, setup.reference, fallen, settings.start, chances, 8, 2000)
+        lambda key: worlds.start(
+            key, setup.env, setup.reference, fallen, jnp.zeros(1, int), settings.start, chances, 8, 2000
+        )
     )(jax.random.PRNGKey(1))
     follows = np.asarray(started.follows)
     recovering = np.asarray(started.grace) > 0
