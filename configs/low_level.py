@@ -28,6 +28,7 @@ def small() -> ConfigDict:
     config.objective = "ase"  # or "conditional"
     config.motions = ("builtin",)  # "builtin" and/or folders of .npz clips
     config.motion_shares = (1.0,)  # how often each source is drawn
+    config.hold_out = 0.0  # share of the clips left out of training, by their names: to be examined on them
     config.category_weights = ConfigDict(
         {"breakdance": 0.1, "acrobatics": 0.1, "weapon": 0.3, "roll": 0.3, "crawl": 0.3}
     )

@@ -44,7 +44,7 @@ def low_level(args: argparse.Namespace) -> int:
     args.set = [*args.set, *(f"{name}={value}" for name, value in short.items() if value is not None)]
     sizes = Sizes.from_config(load_config(args).to_dict())
     entry = find_controller(args.id, args.zoo)
-    motions, console, character = load_sources(args.motions, args.split), _door.make_console(), load_character()
+    motions, console, character = load_sources(args.motions, args.split, entry), _door.make_console(), load_character()
     say = lambda line: console.print(line, markup=False, highlight=False)  # noqa: E731
     answers = examine(character, load_entry(entry, []), motions, sizes, say)
     about = {

@@ -13,32 +13,47 @@ def add_source_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=["builtin"],
         metavar="SOURCE",
-        help="`builtin`, `builtin:SEED` (the same kinds by other dice: left out of training), folders of clips",
+        help="`builtin`, `builtin:SEED` (the same kinds by other dice: left out of training), folders of clips; or "
+        "`training`, `held_out`: of the controller's own clips those that it was trained on, those it was not "
+        "(`held_out:FOLDER` where they lie elsewhere now)",
     )
     parser.add_argument("--split", choices=SPLITS, default="train", help="which clips of folders (default train)")
 
 
-def load_sources(sources: list[str], split: str) -> list[Any]:
-    """The motions of `--motions` and `--split`. `UserError` where there are none."""
-    import dataclasses
-
+def load_sources(sources: list[str], split: str, entry: Any) -> list[Any]:
+    """The motions of `--motions` and `--split`, for the controller `entry`. `UserError` where there are none."""
     from anyskill_brax.character.humanoid import load_character
-    from anyskill_brax.motion.io import load_motion_folder
-    from anyskill_brax.motion.synthesis import builtin_motions
+    from anyskill_brax.motion.sources import load_source
     from anyskill_brax.types import UserError
 
-    found = []
+    character, found = load_character(), []
     for source in sources:
-        kind, _, seed = source.partition(":")
-        if kind != "builtin" or Path(source).is_dir():
-            found += load_motion_folder(Path(source), split=None if split == "all" else split)
-        elif seed and not seed.isdigit():
-            raise UserError(f"--motions {source}: expected builtin or builtin:SEED, e.g. builtin:1")
-        elif not int(seed or 0) and split == "test":
+        kind, _, place = source.partition(":")
+        if kind in ("training", "held_out") and not Path(source).is_dir():
+            found += own_clips(character, entry, kind == "held_out", place)
+        elif split == "test" and (source, place) in (("builtin", ""), ("builtin:0", "0")):
             raise UserError("the built-in motions are all for training; left out are those of another seed, builtin:1")
         else:
-            made = builtin_motions(load_character(), seed=int(seed or 0))
-            found += [dataclasses.replace(m, name=f"{m.name}.seed{seed}") for m in made] if int(seed or 0) else made
+            found += load_source(character, source, None if split == "all" else split)
+    return found
+
+
+def own_clips(character: Any, entry: Any, left_out: bool, place: str) -> list[Any]:
+    """Of the clips that the manifest of `entry` names, those left out of its training or the others."""
+    from anyskill_brax.motion.sources import held_out, load_source
+    from anyskill_brax.types import UserError
+
+    config = entry.manifest.config
+    if not config.get("motions"):
+        raise UserError(f"the manifest of {entry.id} does not say what it was trained on; name --motions yourself")
+    sources, share = [place] if place else config["motions"], float(config.get("hold_out", 0.0))
+    clips = [clip for source in sources for clip in load_source(character, source, "train")]
+    found = [clip for clip in clips if held_out(clip.name, share) == left_out]
+    if not found:
+        raise UserError(
+            f"{entry.id} was trained with hold_out {share:g}, which leaves none of {len(clips)} clips out; give others "
+            "(builtin:1, a folder), or train one with --set hold_out=0.15"
+        )
     return found
 
 

@@ -39,7 +39,7 @@ def main() -> int:
     if args.out.is_dir() or args.out.suffix != ".html":
         raise UserError(f"--out {args.out}: expected the name of a page, e.g. latents.html")
     entry = find_controller(args.id, args.zoo)
-    motions, character = load_sources(args.motions, args.split), load_character()
+    motions, character = load_sources(args.motions, args.split, entry), load_character()
     clips = Clips.create(character, motions, stride=3)
     stage = Stage.create(character, load_entry(entry, []), args.backend, block=64)
     found = explore(

@@ -22,9 +22,9 @@ from anyskill_brax.low_level.reference import Reference
 from anyskill_brax.low_level.settings import LowLevelSettings
 from anyskill_brax.low_level.state import NAMES
 from anyskill_brax.low_level.team import NoWorkdir, Team
-from anyskill_brax.motion.io import Motion, load_motion_folder, resample_motion
+from anyskill_brax.motion.io import Motion, resample_motion
 from anyskill_brax.motion.library import MotionLibrary
-from anyskill_brax.motion.synthesis import builtin_motions
+from anyskill_brax.motion.sources import held_out, load_source
 from anyskill_brax.networks import Normalizer
 from anyskill_brax.policies import LowLevelController, StyleJudge, flatten_tensors, unflatten_tensors
 from anyskill_brax.types import UserError
@@ -94,12 +94,18 @@ class _Setup:
 
 
 def load_library(character: Character, config: Any) -> MotionLibrary:
-    """The motions a config names, weighted: each source has its share, each category its factor."""
+    """The motions a config names, weighted: each source has its share, each category its factor; without those that
+    its `hold_out` leaves out."""
     motions: list[Motion] = []
+    share_out = float(config.get("hold_out", 0.0))  # runs from before it could be asked for
+    if not 0.0 <= share_out < 1.0:
+        raise UserError(f"hold_out is {share_out:g}; expected a share of the clips, at least 0 and less than 1")
     if len(config["motions"]) != len(config["motion_shares"]):
         raise UserError(f"motions names {len(config['motions'])} sources, motion_shares {len(config['motion_shares'])}")
     for source, share in zip(config["motions"], config["motion_shares"], strict=True):
-        found = builtin_motions(character) if source == "builtin" else load_motion_folder(Path(source), split="train")
+        found = [m for m in load_source(character, source, "train") if not held_out(m.name, share_out)]
+        if not found:
+            raise UserError(f"hold_out {share_out:g} leaves no clip of {source} to train on; make it smaller")
         factors = [config["category_weights"].get(m.category, 1.0) * m.weight for m in found]
         total = sum(factors)
         for motion, factor in zip(found, factors, strict=True):

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +24,7 @@ from anyskill_brax.motion.io import motion_bodies, motion_from_qpos, save_motion
 from anyskill_brax.motion.synthesis import builtin_motions
 from anyskill_brax.networks import sample_latents
 from anyskill_brax.physics.state import PhysicsState
+from anyskill_brax.types import UserError
 
 TOOL = "evaluate"
 HEAD = 2
@@ -337,6 +339,30 @@ def test_a_controller_is_examined_twice_alike_and_as_planned(tool, zoo, characte
     assert page.count("data:image/png;base64,") == 6 and "http" not in re.sub(r"base64,[^\"]*", "", page)
 
 
+def test_a_controller_is_examined_on_its_own_clips_seen_and_unseen(character, tmp_path, monkeypatch):
+    """Of the three clips, by the hashes of their names, hold_out = 0.5 leaves out wave_right alone."""
+    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "tools")
+    from _sources import find_controller, load_sources
+
+    save_motion_folder(tmp_path / "mine", builtin_motions(character, kinds=["bow", "wave"]))
+    for name, share in (("careful", {"hold_out": 0.5}), ("greedy", {})):
+        trained = {"motions": [str(tmp_path / "mine")], **share}
+        skill_zoo.save(random_controller(character), name, zoo=tmp_path / "zoo", config=trained)
+    careful, greedy = (find_controller(f"humanoid/{name}", tmp_path / "zoo") for name in ("careful", "greedy"))
+
+    def names(entry, *sources: str) -> set[str]:
+        return {motion.name for motion in load_sources(list(sources), "train", entry)}
+
+    assert names(careful, "training") == {"bow", "wave_left"} and names(careful, "held_out") == {"wave_right"}
+    assert names(greedy, "training") == {"bow", "wave_left", "wave_right"}
+    with pytest.raises(UserError, match=r"hold_out 0, which leaves none of 3 clips out"):
+        names(greedy, "held_out")
+    (tmp_path / "mine").rename(tmp_path / "moved")
+    with pytest.raises(UserError, match="no such folder"):
+        names(careful, "held_out")
+    assert names(careful, f"held_out:{tmp_path / 'moved'}") == {"wave_right"}
+
+
 def test_progress_says_how_much_is_done_and_left():
     lines = []
     progress = exam.Progress(40.0, lines.append)
@@ -356,6 +382,7 @@ def test_progress_says_how_much_is_done_and_left():
         (["humanoid/low-level", "--motions", "nowhere"], "no such folder"),
         (["humanoid/low-level", "--motions", "builtin:one"], "builtin:SEED"),
         (["humanoid/low-level", "--split", "test"], "builtin:1"),
+        (["humanoid/low-level", "--motions", "held_out"], "does not say what it was trained on"),
         (["humanoid/low-level", "--latents", "1"], "latents is 1"),
         (["humanoid/low-level", "--set", "latent=4"], "did you mean"),
     ],
