@@ -185,7 +185,7 @@ class BuiltinImage(_Builtin):
 
 def _known(features: Any) -> jax.Array:
     """`[..., D]`: what was made of NaN or infinity is the zero vector, which is like no text."""
-    return jnp.where(jnp.isfinite(features).all(axis=-1, keepdims=True), features, 0.0)
+    return jnp.asarray(jnp.where(jnp.isfinite(features).all(axis=-1, keepdims=True), features, 0.0))
 
 
 BuiltinModel = BuiltinPose | BuiltinImage

@@ -133,7 +133,7 @@ class SurrogateLearning:
         filled = jnp.minimum(surrogate.seen, s.capacity)
         inputs = surrogate.predictor.input(surrogate.poses)
 
-        def step(carry: tuple[Params, Any], key: PRNGKey):
+        def step(carry: tuple[Any, Any], key: PRNGKey) -> tuple[tuple[Any, Any], None]:
             nets, opt = carry
             rows = jax.random.randint(key, (s.nets, s.batch), 0, filled)
 

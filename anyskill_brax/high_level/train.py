@@ -160,7 +160,7 @@ def make_train(env: HumanoidEnv, settings: HighLevelSettings) -> tuple[Init, Upd
         eyes: Eyes, state: TrainState, memory: FeatureWindow | None, bodies: BodyState, fresh: jax.Array
     ) -> tuple[FeatureWindow | None, jax.Array, Sight | None]:
         """Similarity `[I, E]` of a latent step's end: seen, or guessed by a surrogate that is trusted."""
-        if auditor:
+        if auditor and state.surrogate is not None:
             score, sight = auditor.look(eyes, state.surrogate, bodies, state.goal, state.normalizer)
             return None, score, sight
         memory, features = eyes.see(memory, bodies, fresh)
@@ -222,7 +222,7 @@ def make_train(env: HumanoidEnv, settings: HighLevelSettings) -> tuple[Init, Upd
         per_line = state.replace(update=jnp.zeros(state.key.shape[0]), surrogate=None)
         learner, best, best_reward, smooth, metrics = each(learn)(per_line, worlds, (choices, records), keys[:, 1])
         surrogate = None
-        if auditor:
+        if auditor and state.surrogate is not None:
             keys_audit = each(lambda key: jax.random.fold_in(key, 1))(keys[:, 1])
             surrogate, fidelity = auditor.audit(
                 frozen.eyes, state.surrogate, sights, state.goal, state.normalizer, keys_audit

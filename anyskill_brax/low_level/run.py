@@ -138,7 +138,8 @@ def train(
 
     found = restore(folder, jax.eval_shape(init, key_init), team)
     if found is None:
-        pauses = Pauses(folder, config.save_every_seconds, should_stop, report, team)
+        every: Any = config.save_every_seconds
+        pauses = Pauses(folder, every, should_stop, report, team)
         state = begin(setup, config, team.to_host(init(key_init)), key_warm, init_from, report, pauses)
         pauses.close()
         if state is None:
