@@ -210,7 +210,8 @@ def quicktest_conditional(config: Any) -> None:
     config.lr_schedule.update(dict(shape="linear", over=(0.0, 0.001)))
     config.sigma_schedule.update(dict(shape="cosine", over=(0.0, 0.001)))
     config.sampling.update(dict(share=0.5, windows=32))
-    config.start.fall_refresh = 1
+    config.start.update(dict(fall_refresh=1, fall_share=0.4, rising_share=0.5, recovery_sigma=2.0, lift=0.5))
+    config.reward.weights.rising = 0.5
     config.disturbance.update(
         dict(push_rate=1.0, box_rate=1.0, friction=(0.5, 1.5), mass=(0.9, 1.1), gains=(0.8, 1.2), redraw=1)
     )

@@ -10,7 +10,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from kill_torture import torture
 
 from anyskill_brax.low_level import run, worlds
 from anyskill_brax.low_level import train as trainer
@@ -78,13 +77,6 @@ def test_twenty_updates_straight_are_the_same_bits_as_with_a_signal_and_a_kill_b
         np.testing.assert_array_equal(resumed.tensors[name], value, err_msg=name)
     assert [row["update"] for row in resumed.metrics] == list(range(1, 21))
     assert (workdir / "curves.png").read_bytes().startswith(b"\x89PNG")
-
-
-@pytest.mark.slow
-def test_a_run_killed_at_random_moments_resumes(motions, tmp_path):
-    """A sample; `python tests/low_level/kill_torture.py --kills 20` for the whole."""
-    record = torture(motions, tmp_path / "run", kills=2)
-    assert record.kills == 2 and max(record.lost, default=0) <= 1, record
 
 
 def test_a_finished_run_is_loaded_as_it_ended(straight, straight_folder):

@@ -47,6 +47,7 @@ def numbers(setup, seed: int) -> dict:
                 log_prob=normal(), advantage=normal(), target=normal(),
             ),
             source=source,
+            sigma=np.full(ROWS, setup.settings.learner.sigma, np.float32),
         ),
         "led": rng.random(ROWS) < 0.3,
         "evidence": Evidence(normal(625), condition, normal(625), condition[::-1].copy()),
