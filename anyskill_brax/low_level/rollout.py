@@ -31,7 +31,7 @@ class Step:
     log_prob: jax.Array
     window: jax.Array  # [.., N * 125] after the step, before any reset
     tracking: jax.Array  # [..] tracking reward
-    rising: jax.Array  # [..] see `getting_up.rising`
+    rising: jax.Array  # [..] see `getting_up.rising`; 0 where it is not paid for
     sigma: jax.Array  # [..] of the action
     power: jax.Array  # [..] mechanical power of all joints at the step's end [kW]
     follows: jax.Array
@@ -53,7 +53,7 @@ def rollout(stage: Stage, state: TrainState, key: PRNGKey) -> tuple[Worlds, Step
     """The worlds afterwards, and what happened, `[T, W]`."""
     settings, env = stage.settings, stage.env
     nets, reference = settings.networks, stage.drawn(state)
-    chance = chances(stage, state)
+    chance, pays_rising = chances(stage, state), bool(settings.reward.weights["rising"])
 
     redrawn = state.updates // settings.disturbance.redraw
     key_body = stage.devices.own(jax.random.fold_in(jax.random.PRNGKey(settings.seed), redrawn))
@@ -99,7 +99,7 @@ def rollout(stage: Stage, state: TrainState, key: PRNGKey) -> tuple[Worlds, Step
             log_prob=ppo.log_prob(action, mean, sigma[:, None]),
             window=after.window.reshape(after.window.shape[0], -1),
             tracking=jnp.asarray(sum(weight * terms[name] for name, weight in TRACKING_WEIGHTS.items())),
-            rising=getting_up.rising(env.character, stage.way, after.bodies),
+            rising=getting_up.rising(env.character, stage.way, after.bodies) if pays_rising else jnp.zeros_like(sigma),
             sigma=sigma,
             power=power(env.character, after, action),
             follows=world.follows,
