@@ -56,6 +56,25 @@ class Record:
 
 
 @struct.dataclass
+class Moment:
+    """What a latent step hands to the next; fields as in `TrainState`."""
+
+    worlds: LatentState
+    memory: FeatureWindow | None
+    trend: Trend
+
+
+@struct.dataclass
+class Learned:
+    """What an update's learning changes; fields as in `TrainState`."""
+
+    learner: Learner
+    best: Params
+    best_reward: jax.Array
+    smooth_reward: jax.Array
+
+
+@struct.dataclass
 class Frozen:
     """What training uses and never changes."""
 
@@ -166,80 +185,76 @@ def make_train(env: HumanoidEnv, settings: HighLevelSettings) -> tuple[Init, Upd
         memory, features = eyes.see(memory, bodies, fresh)
         return memory, each(lambda z, goal: similarity(z, goal, settings.reward))(features, state.goal), None
 
-    def update(frozen: Frozen, state: TrainState) -> tuple[TrainState, Metrics]:
+    def roll(
+        frozen: Frozen, state: TrainState, keys: PRNGKey, sigma: jax.Array
+    ) -> tuple[Moment, tuple[Choice, Record, Sight | None]]:
+        """T latent steps of all worlds with `keys [I, T]`: where they end, and what happened `[I, T, E]`."""
         learning, env = make_learning(settings, frozen.low_level), latent_env(frozen)
-        sigma = _sigma(state.update, settings)
-        keys = each(lambda key: jax.random.split(key, 2 + horizon))(state.key)
         progress = jnp.full(len(keys), _progress(state.update, settings))
 
-        def latent_step(carry, step_keys):
-            worlds, memory, trend = carry
+        def act(learner: Learner, worlds: LatentState, key: PRNGKey):
+            key_begin, key_act, key_grade = jax.random.split(key, 3)
+            worlds = env.begin(worlds, key_begin)
+            return worlds, *learning.act(learner, env.observe(worlds), key_act, sigma), key_grade
 
-            def act(learner: Learner, worlds: LatentState, key: PRNGKey):
-                key_begin, key_act, key_grade = jax.random.split(key, 3)
-                worlds = env.begin(worlds, key_begin)
-                return worlds, *learning.act(learner, env.observe(worlds), key_act, sigma), key_grade
-
-            worlds, latent, choice, key_grade = each(act)(state.learner, worlds, step_keys)
+        def latent_step(moment: Moment, keys: PRNGKey):
+            worlds, latent, choice, key_grade = each(act)(state.learner, moment.worlds, keys)
             worlds, outcome = env.step(worlds, latent)
-            memory, score, sight = judge(frozen.eyes, state, memory, outcome.bodies, worlds.elapsed == 1)
+            memory, score, sight = judge(frozen.eyes, state, moment.memory, outcome.bodies, worlds.elapsed == 1)
             worlds, trend, record = each(grade_step)(
-                worlds, trend, outcome, score, state.rules, state.normalizer, progress, key_grade
+                worlds, moment.trend, outcome, score, state.rules, state.normalizer, progress, key_grade
             )
-            return (worlds, memory, trend), (choice, record, sight)
+            return Moment(worlds, memory, trend), (choice, record, sight)
 
-        (worlds, memory, trend), rollout = jax.lax.scan(
-            latent_step, (state.worlds, state.memory, state.trend), jnp.swapaxes(keys[:, 2:], 0, 1)
-        )
-        choices, records, sights = jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), rollout)  # [I, T, E, ...]
+        start = Moment(state.worlds, state.memory, state.trend)
+        end, steps = jax.lax.scan(latent_step, start, jnp.swapaxes(keys, 0, 1))
+        return end, jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), steps)
 
-        def learn(one: TrainState, worlds: LatentState, rollout: tuple[Choice, Record], key: PRNGKey):
-            choices, record = rollout
-            learner, metrics = learning.learn(
-                one.learner,
-                choices,
-                record.reward,
-                record.terminated,
-                record.truncated,
-                env.observe(worlds),
-                sigma,
-                key,
-            )
+    def learn(
+        frozen: Frozen,
+        state: TrainState,
+        worlds: LatentState,
+        choices: Choice,
+        records: Record,
+        keys: PRNGKey,
+        sigma: jax.Array,
+    ) -> tuple[TrainState, Metrics]:
+        """PPO on the rollout; the actor is kept where its smoothed reward is the best so far."""
+        learning, env = make_learning(settings, frozen.low_level), latent_env(frozen)
+
+        def learn_one(one: Learned, worlds: LatentState, choices: Choice, record: Record, key: PRNGKey):
+            ends = (record.terminated, record.truncated, env.observe(worlds))
+            learner, metrics = learning.learn(one.learner, choices, record.reward, *ends, sigma, key)
             reward = weigh(record.terms, settings.reward).mean()  # unfaded: rewards of all updates compare
+            metrics |= {name: term.mean() for name, term in record.terms.items()}
+            metrics |= {"reward": reward, "score": record.score.mean(), "sigma": sigma}
+            metrics |= {"fell": record.fallen.mean(), "gave_up": record.gave_up.mean()}
+            metrics |= {"over": (record.terminated | record.truncated).mean(), "broken": record.broken.mean()}
             decay = settings.learner.best_decay
             smooth = jnp.where(
                 jnp.isfinite(one.smooth_reward), decay * one.smooth_reward + (1 - decay) * reward, reward
             )
             better = smooth > one.best_reward
             best = jax.tree.map(lambda new, old: jnp.where(better, new, old), one.learner.actor, one.best)
-            metrics |= {name: term.mean() for name, term in record.terms.items()}
-            metrics |= {"reward": reward, "score": record.score.mean(), "sigma": sigma}
-            metrics |= {"fell": record.fallen.mean(), "gave_up": record.gave_up.mean()}
-            metrics |= {"over": (record.terminated | record.truncated).mean(), "broken": record.broken.mean()}
-            return learner, best, jnp.where(better, smooth, one.best_reward), smooth, metrics
+            return Learned(learner, best, jnp.where(better, smooth, one.best_reward), smooth), metrics
 
-        # Every leaf needs the leading axis; nobody here asks for the surrogate.
-        per_line = state.replace(update=jnp.zeros(state.key.shape[0]), surrogate=None)
-        learner, best, best_reward, smooth, metrics = each(learn)(per_line, worlds, (choices, records), keys[:, 1])
+        before = Learned(state.learner, state.best, state.best_reward, state.smooth_reward)
+        after, metrics = each(learn_one)(before, worlds, choices, records, keys)
+        return state.replace(**vars(after)), metrics
+
+    def update(frozen: Frozen, state: TrainState) -> tuple[TrainState, Metrics]:
+        sigma = _sigma(state.update, settings)
+        keys = each(lambda key: jax.random.split(key, 2 + horizon))(state.key)
+        end, (choices, records, sights) = roll(frozen, state, keys[:, 2:], sigma)
+        learned, metrics = learn(frozen, state, end.worlds, choices, records, keys[:, 1], sigma)
         surrogate = None
-        if auditor and state.surrogate is not None:
+        if auditor and state.surrogate is not None and sights is not None:
             keys_audit = each(lambda key: jax.random.fold_in(key, 1))(keys[:, 1])
             surrogate, fidelity = auditor.audit(
                 frozen.eyes, state.surrogate, sights, state.goal, state.normalizer, keys_audit
             )
             metrics |= fidelity
-        state = state.replace(
-            learner=learner,
-            worlds=worlds,
-            memory=memory,
-            trend=trend,
-            surrogate=surrogate,
-            key=keys[:, 0],
-            best=best,
-            best_reward=best_reward,
-            smooth_reward=smooth,
-            update=state.update + 1,
-        )
+        state = learned.replace(surrogate=surrogate, key=keys[:, 0], update=state.update + 1, **vars(end))
         return state, metrics
 
     return init, update

@@ -35,12 +35,11 @@ def reward_terms(stage: Stage, state: TrainState, steps: Any) -> dict[str, jax.A
     logit = stage.modules.disc.apply(state.params.disc, norm_windows, stage.disc_condition(steps.latent))
     weights = stage.settings.reward.weights
     tracked = lead(stage, state) * steps.led
-    rises = steps.recovers * bool(weights["rising"])
-    published = (1.0 - tracked) * (1.0 - rises)
+    published = (1.0 - tracked) * (1.0 - steps.recovers)
     terms = {
         "style": published * style_reward_from_logit(logit),
-        "tracking": tracked * (1.0 - rises) * steps.tracking,
-        "rising": rises * steps.rising,
+        "tracking": tracked * steps.tracking,
+        "rising": steps.recovers * steps.rising,
         "energy": -steps.power,
     }
     if not stage.settings.conditional:

@@ -56,7 +56,7 @@ def make_batch(stage: Stage, state: TrainState, steps: Step, total: jax.Array) -
     norm_obs = state.obs_normalizer(steps.obs)
     values = critic.apply(state.params.critic, norm_obs, steps.privileged)
     last_obs = state.obs_normalizer(observations.observe(state.worlds.humanoid.bodies))
-    last_value = critic.apply(state.params.critic, last_obs, privileged(state.worlds))
+    last_value = critic.apply(state.params.critic, last_obs, privileged(stage, state.worlds))
     target, advantage = ppo.advantages(
         total, values, last_value, steps.terminated, steps.truncated, learner.discount, learner.gae_lambda
     )

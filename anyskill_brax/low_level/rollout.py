@@ -37,7 +37,7 @@ class Step:
     follows: jax.Array
     poses: jax.Array
     free: jax.Array
-    recovers: jax.Array
+    recovers: jax.Array  # in a recovery episode, where rising is paid for
     terminated: jax.Array
     truncated: jax.Array
     broken: jax.Array
@@ -53,7 +53,7 @@ def rollout(stage: Stage, state: TrainState, key: PRNGKey) -> tuple[Worlds, Step
     """The worlds afterwards, and what happened, `[T, W]`."""
     settings, env = stage.settings, stage.env
     nets, reference = settings.networks, stage.drawn(state)
-    chance, pays_rising = chances(stage, state), bool(settings.reward.weights["rising"])
+    chance = chances(stage, state)
 
     redrawn = state.updates // settings.disturbance.redraw
     key_body = stage.devices.own(jax.random.fold_in(jax.random.PRNGKey(settings.seed), redrawn))
@@ -94,18 +94,20 @@ def rollout(stage: Stage, state: TrainState, key: PRNGKey) -> tuple[Worlds, Step
             obs=obs,
             latent=world.latent,
             source=world.source,
-            privileged=privileged(world),
+            privileged=privileged(stage, world),
             action=action,
             log_prob=ppo.log_prob(action, mean, sigma[:, None]),
             window=after.window.reshape(after.window.shape[0], -1),
             tracking=jnp.asarray(sum(weight * terms[name] for name, weight in TRACKING_WEIGHTS.items())),
-            rising=getting_up.rising(env.character, stage.way, after.bodies) if pays_rising else jnp.zeros_like(sigma),
+            rising=getting_up.rising(env.character, stage.way, after.bodies)
+            if stage.pays_rising
+            else jnp.zeros_like(sigma),
             sigma=sigma,
             power=power(env.character, after, action),
             follows=world.follows,
             poses=world.poses,
             free=world.free,
-            recovers=world.recovering,
+            recovers=world.recovering & stage.pays_rising,
             terminated=outcome.terminated,
             truncated=outcome.truncated,
             broken=outcome.broken,
@@ -122,12 +124,13 @@ def rollout(stage: Stage, state: TrainState, key: PRNGKey) -> tuple[Worlds, Step
     return after, steps.replace(broken=steps.broken.at[0].max(broken))
 
 
-def privileged(world: Worlds) -> jax.Array:
+def privileged(stage: Stage, world: Worlds) -> jax.Array:
     """The critic's condition: the latent; whether the world has a target (another reward, and motions another way to
-    fail) or recovers; how far off the target is, or how much time is left. The actor knows none of the last two."""
+    fail) or is paid for rising; how far off the target is, or how much time is left. The actor knows only the first."""
     led = world.follows.astype(jnp.float32) - world.poses.astype(jnp.float32)
-    kind = jnp.where(world.recovering, 2.0, led)
-    left = jnp.where(world.recovering, world.grace / 100.0, 10.0 * jnp.abs(led) * world.error)
+    recovers = world.recovering & stage.pays_rising
+    kind = jnp.where(recovers, 2.0, led)
+    left = jnp.where(recovers, world.grace / 100.0, 10.0 * jnp.abs(led) * world.error)
     return jnp.concatenate([world.latent, kind[:, None], left[:, None]], axis=-1)
 
 

@@ -190,6 +190,8 @@ class LowLevelSettings:
             raise UserError(f"objective is {self.objective!r}; choose one of {', '.join(OBJECTIVES)}")
         if sorted(weights) != sorted(REWARD_TERMS):
             raise UserError(f"reward.weights wants {', '.join(REWARD_TERMS)}; it has {', '.join(sorted(weights))}")
+        if not (0.0 <= start.rising_share <= 1.0 and start.lift >= 0.0 and start.recovery_sigma > 0.0):
+            raise UserError("start wants a rising_share in [0, 1], a lift of at least 0 and a positive recovery_sigma")
         for name, schedule in (("lr_schedule", self.lr_schedule), ("sigma_schedule", self.sigma_schedule)):
             if schedule.shape not in SHAPES:
                 raise UserError(f"{name}.shape is {schedule.shape!r}; choose one of {', '.join(SHAPES)}")

@@ -34,6 +34,11 @@ class Stage:
         return cls(settings, env, reference, modules, make_optimizers(settings), devices, way, rising)
 
     @property
+    def pays_rising(self) -> bool:
+        """Whether recovery episodes have a reward of their own."""
+        return bool(self.settings.reward.weights["rising"])
+
+    @property
     def num_worlds(self) -> int:
         """Worlds of this device."""
         return self.settings.learner.num_worlds // self.devices.count

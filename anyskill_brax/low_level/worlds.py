@@ -133,7 +133,6 @@ class Outcome:
 
     terminated: jax.Array
     truncated: jax.Array
-    recovering: jax.Array
     broken: jax.Array
 
 
@@ -164,7 +163,7 @@ def finish_step(
     age = worlds.age + 1
     truncated = ~terminated & (clip_over | (age >= settings.episode_steps))
     moved = worlds.replace(humanoid=after, row=row, age=age, error=error, grace=grace, hold=worlds.hold - 1)
-    return moved, Outcome(terminated=terminated, truncated=truncated, recovering=grace > 0, broken=broken)
+    return moved, Outcome(terminated=terminated, truncated=truncated, broken=broken)
 
 
 def select(mask: jax.Array, a, b):
