@@ -24,7 +24,7 @@ demo: $(INSTALLED)  ## train skills from a list of sentences, chain those that p
 	$(PY) tools/compose_demo.py --zoo outputs/demo/zoo --out outputs/demo/demo.mp4
 
 test: $(INSTALLED)  ## every test
-	$(PY) -m pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile
+	$(PY) -m pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 torture: $(INSTALLED)  ## the zoo under attack, at most 40 minutes (rewrites docs/trust-report.md); training killed 20 times
 	$(PY) tests/skill_zoo/torture.py --report docs/trust-report.md

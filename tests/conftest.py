@@ -3,6 +3,7 @@
 import ctypes.util
 import os
 import runpy
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,12 @@ if ctypes.util.find_library("OSMesa"):
 
 with jaxtyping.install_import_hook(["anyskill_brax", "skill_zoo"], "typecheck.annotations"):
     from anyskill_brax.character.humanoid import Character, load_character
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with the most slow tests first, so that at the end no worker is left alone with a long one."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 @pytest.fixture(scope="session")

@@ -164,6 +164,7 @@ def _texts(scratch: Path) -> Iterator[tuple[str, float, list[bytes], Callable[[b
     )
     sys.path.insert(0, str(Path(__file__).parents[1] / "motion"))
     import test_importers as clips
+    import test_poselib as poselib
 
     sys.path.pop(0)
     bvh = clips.bvh_text([{}, clips.RAISE]).encode()
@@ -184,7 +185,7 @@ def _texts(scratch: Path) -> Iterator[tuple[str, float, list[bytes], Callable[[b
     from anyskill_brax.character.humanoid import load_character
 
     turns = np.tile([0.0, 0.0, 0.0, 1.0], (3, 15, 1))
-    file = clips.save_pickle(scratch / "a.npy", clips.poselib_dict(load_character(), turns, 30))
+    file = poselib.save_pickle(scratch / "a.npy", poselib.poselib_dict(load_character(), turns, 30))
     yield (
         "poselib clips",
         0.02,
