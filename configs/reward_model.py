@@ -59,20 +59,23 @@ def get_config(variant: str = "") -> ConfigDict:
     config.image = ConfigDict(
         dict(
             seed=0,
-            num_images=40_000,
+            num_poses=70_000,
+            num_motion_poses=20_000,
+            phrases=400,
+            tries=150,
+            search=dict(population=32, elites=8, rounds=32, spread=0.2, stiffness=0.003),
             passes=8,
+            block=16_384,
             batch=128,
-            learning_rate=1e-3,
+            learning_rate=1.5e-3,
             weight_decay=0.02,
             contrast_weight=0.5,
             contrast_temperature=0.1,
             hint_weight=1.0,
             image_size=64,
-            patch=16,
-            width=128,
-            depth=4,
-            heads=4,
-            azimuth=0.9,  # cameras stand within +- this of the front [rad]
+            convs=(16, 32, 64, 128),
+            widths=(512, 512),
+            azimuth=1.2,  # cameras stand within +- this of the front [rad]
             elevation=(0.05, 0.3),
         )
     )
@@ -84,7 +87,10 @@ def get_config(variant: str = "") -> ConfigDict:
         config.temporal.update(
             dict(motion_variants=0, num_motion=0, num_random=400, num_captions=600, updates=40, batch=32)
         )
-        config.image.update(dict(num_images=128, passes=2, batch=32))
+        config.image.update(
+            dict(num_poses=128, phrases=8, tries=8, search=dict(population=8, elites=2, rounds=2), block=64, batch=32)
+        )
+        config.image.passes = 2
     elif variant:
         raise ValueError(f"configs/reward_model.py has the variants '' and 'quicktest', not {variant!r}")
     return config.lock()

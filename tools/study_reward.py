@@ -55,10 +55,11 @@ def main() -> int:
     args = parser.parse_args()
 
     from anyskill_brax.character.humanoid import load_character
-    from anyskill_brax.evaluate.alignment import ClimbSettings, align, thirty
+    from anyskill_brax.evaluate.alignment import align, thirty
     from anyskill_brax.high_level.eyes import camera_views
     from anyskill_brax.motion.io import load_motion_folder
     from anyskill_brax.motion.synthesis import builtin_motions
+    from anyskill_brax.reward_model.optimise import SearchSettings
     from anyskill_brax.types import UserError
     from skill_zoo.search import find_reward_model
     from skill_zoo.zoo import load_entry
@@ -69,7 +70,7 @@ def main() -> int:
     judge = load_entry(find_reward_model("judge", args.zoo), [])
     character = load_character()
     views = camera_views(character, model.image_size, args.views) if model.needs_images else ()
-    settings = ClimbSettings(
+    settings = SearchSettings(
         population=args.population,
         elites=max(4, args.population // 8),
         rounds=args.rounds,

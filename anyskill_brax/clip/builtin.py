@@ -21,7 +21,7 @@ from safetensors.numpy import load_file, save_file
 from anyskill_brax.character.humanoid import load_character
 from anyskill_brax.character.kinematics import BodyState
 from anyskill_brax.clip import hashed_text
-from anyskill_brax.clip.towers import POSE_FEATURES, ImageTower, PoseTower, TextTower, WindowTower
+from anyskill_brax.clip.towers import POSE_FEATURES, ImageTower, PatchTower, PoseTower, TextTower, WindowTower
 from anyskill_brax.networks import unit
 from anyskill_brax.types import UserError
 
@@ -170,7 +170,8 @@ class BuiltinImage(_Builtin):
     def __init__(self, config: Mapping[str, Any], tensors: Mapping[str, np.ndarray]):
         super().__init__(config, tensors)
         self.image_size = config["image_size"]
-        self._image = ImageTower(dim=self.dim, **config["image"])
+        tower = ImageTower if "convs" in config["image"] else PatchTower
+        self._image = tower(dim=self.dim, **config["image"])
 
     def embed_images(self, images: jax.Array) -> jax.Array:
         """`images [W, H, H, 3]` float in 0..1 -> `[W, D]` unit rows; of an image that is not finite, zeros."""

@@ -111,18 +111,45 @@ class WindowTower(nn.Module):
 
 
 class ImageTower(nn.Module):
-    """A small ViT: patches, learned positions, pre-norm blocks, mean of the patches -> unit vector."""
+    """Convolutions that halve the picture, then layers over all that is left -> unit vector.
 
-    patch: int
-    width: int
-    depth: int
-    heads: int
+    Where a hand is, to a pixel, is what counts: so nothing is averaged over the picture.
+    """
+
+    convs: Sequence[int]
+    widths: Sequence[int]
     dim: int
     num_hints: int = 0  # in training alone: how many numbers of the pose are read off as well
 
     @nn.compact
     def __call__(self, images: jax.Array):
         """`images [W, H, H, 3]` in 0..1 -> `[W, D]`, or that and the hints `[W, num_hints]`."""
+        x = images * 2.0 - 1.0
+        for i, width in enumerate(self.convs):
+            x = nn.Conv(width, (3, 3), (2, 2), name=f"conv_{i}")(x)
+            x = nn.gelu(nn.LayerNorm(name=f"conv_norm_{i}")(x))
+        x = x.reshape(len(x), -1)
+        for i, width in enumerate(self.widths):
+            x = nn.gelu(nn.LayerNorm(name=f"norm_{i}")(nn.Dense(width, name=f"layer_{i}")(x)))
+        feature = unit(nn.Dense(self.dim, name="out")(x))
+        return (feature, nn.Dense(self.num_hints, name="hints")(x)) if self.num_hints else feature
+
+
+class PatchTower(nn.Module):
+    """A small ViT: patches, learned positions, pre-norm blocks, mean of the patches -> unit vector.
+
+    What `builtin-image-v1` is; kept so that it loads.
+    """
+
+    patch: int
+    width: int
+    depth: int
+    heads: int
+    dim: int
+
+    @nn.compact
+    def __call__(self, images: jax.Array) -> jax.Array:
+        """`images [W, H, H, 3]` in 0..1 -> `[W, D]`."""
         count, size = images.shape[0], images.shape[1] // self.patch
         x = images.reshape(count, size, self.patch, size, self.patch, 3).transpose(0, 1, 3, 2, 4, 5)
         x = nn.Dense(self.width, name="patches")(x.reshape(count, size * size, -1) * 2.0 - 1.0)
@@ -133,5 +160,4 @@ class ImageTower(nn.Module):
             y = nn.Dense(4 * self.width, name=f"up_{i}")(nn.LayerNorm(name=f"norm_b{i}")(x))
             x = x + nn.Dense(self.width, name=f"down_{i}")(nn.gelu(y))
         x = nn.LayerNorm(name="norm")(x).mean(axis=1)
-        feature = unit(nn.Dense(self.dim, name="out")(x))
-        return (feature, nn.Dense(self.num_hints, name="hints")(x)) if self.num_hints else feature
+        return unit(nn.Dense(self.dim, name="out")(x))

@@ -6,7 +6,7 @@ standard; a pose that the reward likes better than every motion and that geometr
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -22,7 +22,7 @@ from anyskill_brax.evaluate.predicates import PREDICATES
 from anyskill_brax.evaluate.track import Track
 from anyskill_brax.high_level.eyes import Eyes, Render
 from anyskill_brax.motion.io import Motion, finite_difference
-from anyskill_brax.reward_model.optimise import grounded_pose, standing
+from anyskill_brax.reward_model.optimise import SearchSettings, grounded_pose, search
 from anyskill_brax.reward_model.report import auc
 from anyskill_brax.types import PRNGKey
 
@@ -65,23 +65,10 @@ KINEMATIC = (
 """Thirty held poses that predicates can decide."""
 
 
-@dataclass(frozen=True)
-class ClimbSettings:
-    """A cross-entropy search per text, which needs no gradient and so works through pictures."""
-
-    population: int
-    elites: int
-    rounds: int
-    spread: float  # of the first population, in parts of each hinge's range
-    stiffness: float  # of the prior |free|^2, see `reward_model.optimise`
-
-
 def search_poses(
-    character: Character, eyes: Eyes, goals: np.ndarray, settings: ClimbSettings, key: PRNGKey
+    character: Character, eyes: Eyes, goals: np.ndarray, settings: SearchSettings, key: PRNGKey
 ) -> tuple[np.ndarray, np.ndarray]:
     """The poses that the reward likes best for `goals [K, D]`, held still: `qpos [K, 35]`, their cosines `[K]`."""
-    count = len(goals)
-    reach = np.concatenate([character.joint_high - character.joint_low, [1.0, 0.5]])
 
     @jax.jit
     def grade(eyes: Eyes, free: jax.Array, goals: jax.Array) -> jax.Array:
@@ -89,19 +76,9 @@ def search_poses(
         bodies = forward_kinematics(character, qpos, jnp.zeros((*qpos.shape[:-1], 34)))
         return jnp.sum(eyes.embed_state(bodies) * goals[:, None], axis=-1)
 
-    mean, spread = np.asarray(standing(character, count)), np.tile(settings.spread * reach, (count, 1))
-    start = mean
-    for number in range(settings.rounds):
-        noise = jax.random.normal(jax.random.fold_in(key, number), (count, settings.population, mean.shape[1]))
-        free = mean[:, None] + spread[:, None] * np.asarray(noise)
-        free[:, 0] = mean  # what is best so far is graded again
-        cosine = np.asarray(grade(eyes, jnp.asarray(free, jnp.float32), jnp.asarray(goals)))
-        value = cosine - settings.stiffness * ((free - start[:, None]) ** 2).sum(axis=-1)
-        best = np.argsort(-value, axis=1)[:, : settings.elites]
-        chosen = np.take_along_axis(free, best[..., None], axis=1)
-        mean, spread = chosen.mean(axis=1), 0.5 * spread + 0.5 * np.maximum(chosen.std(axis=1), 0.01)
-    final = np.asarray(grade(eyes, jnp.asarray(mean[:, None], jnp.float32), jnp.asarray(goals)))[:, 0]
-    return np.asarray(grounded_pose(character, jnp.asarray(mean, jnp.float32))), final
+    found, _ = search(character, partial(grade, eyes), goals, settings, key)
+    cosine = np.asarray(grade(eyes, jnp.asarray(found[:, None]), jnp.asarray(goals)))[:, 0]
+    return np.asarray(grounded_pose(character, jnp.asarray(found))), cosine
 
 
 def still(qpos: np.ndarray, seconds: float = 2.0) -> np.ndarray:
@@ -159,7 +136,7 @@ def _mean(rows: Sequence[Mapping[str, Any]], name: str) -> float:
 
 
 def thirty(
-    character: Character, reward: RewardModel, views: Sequence[Render], settings: ClimbSettings, seed: int = 0
+    character: Character, reward: RewardModel, views: Sequence[Render], settings: SearchSettings, seed: int = 0
 ) -> tuple[list[dict[str, Any]], np.ndarray]:
     """The poses `qpos [30, 35]` that the reward asks for under `KINEMATIC`, and what geometry says of each."""
     goals, eyes = np.asarray(embed_goals(reward, KINEMATIC)), Eyes.create(reward, views, "vmap")
@@ -177,7 +154,7 @@ def align(
     judge: RewardModel,
     views: Sequence[Render],
     motions: Sequence[Motion],
-    settings: ClimbSettings,
+    settings: SearchSettings,
     log: Callable[[str], None],
     seed: int = 0,
 ) -> dict[str, Any]:

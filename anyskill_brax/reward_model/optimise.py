@@ -4,6 +4,7 @@ The free variables are the hinges, pitch and roll; whatever is lowest stays on t
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
@@ -65,6 +66,45 @@ def climb(
         return grounded_pose(character, free)
 
     return solve(start)
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """A cross-entropy search per text, which needs no gradient and so works through pictures."""
+
+    population: int
+    elites: int
+    rounds: int
+    spread: float  # of the first population, in parts of each hinge's range
+    stiffness: float  # of the prior |free|^2, as in `climb`
+
+
+def search(
+    character: Character,
+    grade: Callable[[jax.Array, jax.Array], jax.Array],
+    goals: np.ndarray,
+    settings: SearchSettings,
+    key: jax.Array,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where `grade(free [K, P, J + 2], goals [K, D]) -> [K, P]` is best, from standing.
+
+    Returns the free variables found `[K, J + 2]`, and all that were tried on the way `[K, rounds, P, J + 2]`.
+    """
+    count = len(goals)
+    reach = np.concatenate([character.joint_high - character.joint_low, [1.0, 0.5]])
+    mean, spread = np.asarray(standing(character, count)), np.tile(settings.spread * reach, (count, 1))
+    start, tried = mean, []
+    for number in range(settings.rounds):
+        noise = jax.random.normal(jax.random.fold_in(key, number), (count, settings.population, mean.shape[1]))
+        free = mean[:, None] + spread[:, None] * np.asarray(noise)
+        free[:, 0] = mean  # what is best so far is graded again
+        value = np.asarray(grade(jnp.asarray(free, jnp.float32), jnp.asarray(goals)))
+        value = value - settings.stiffness * ((free - start[:, None]) ** 2).sum(axis=-1)
+        best = np.argsort(-value, axis=1)[:, : settings.elites]
+        chosen = np.take_along_axis(free, best[..., None], axis=1)
+        mean, spread = chosen.mean(axis=1), 0.5 * spread + 0.5 * np.maximum(chosen.std(axis=1), 0.01)
+        tried.append(free.astype(np.float32))
+    return mean.astype(np.float32), np.stack(tried, axis=1)
 
 
 def scattered(character: Character, qpos: np.ndarray, key: jax.Array) -> jax.Array:

@@ -17,9 +17,10 @@ from anyskill_brax.motion.synthesis import builtin_motions
 from anyskill_brax.reward_model import report
 from anyskill_brax.reward_model.distill import DistillSettings, distil_image_model, render_poses
 from anyskill_brax.reward_model.motioncodes import MOVEMENTS
+from anyskill_brax.reward_model.optimise import SearchSettings
 from anyskill_brax.reward_model.phrases import phrases_of
 from anyskill_brax.reward_model.posecodes import attribute_names
-from anyskill_brax.reward_model.poses import in_chunks, mirror, pose_degrees, random_poses
+from anyskill_brax.reward_model.poses import in_chunks, motion_poses, pose_degrees, random_poses
 from anyskill_brax.reward_model.temporal import TemporalSettings, add_temporal_tower, windows_of
 from anyskill_brax.reward_model.train import PoseData, TrainSettings, make_poses, pose_features, train_pose_model
 
@@ -72,10 +73,13 @@ def _train_image(
     character: Character, config: Any, out: Path, motions: Sequence[Motion], test: PoseData, log: Log
 ) -> tuple[BuiltinImage, PoseData, np.ndarray]:
     """The image model, the test poses at rest, and its features of their pictures `[N, D]`."""
-    settings, teacher = DistillSettings(**config.image), load_builtin(out / "pose")
+    settings = DistillSettings(**{**config.image, "search": SearchSettings(**config.image.search)})
+    teacher = load_builtin(out / "pose")
     assert isinstance(teacher, BuiltinPose)
-    poses = make_poses(character, TrainSettings(**config.encoder), motions)
-    qpos = np.concatenate([poses.qpos, mirror(character, poses.qpos, poses.qvel)[0]])
+    qpos = random_poses(character, settings.num_poses, settings.seed + 1)[0]
+    if motions:
+        moving, rng = motion_poses(character, motions)[0], np.random.default_rng(settings.seed)
+        qpos = np.concatenate([qpos, moving[rng.permutation(len(moving))[: settings.num_motion_poses]]])
     model = distil_image_model(character, settings, teacher, qpos, log)
     rest = np.zeros_like(test.qvel)
     pictures = render_poses(character, settings, test.qpos, jax.random.key(settings.seed + 1))

@@ -22,7 +22,7 @@ from anyskill_brax.clip.builtin import (
     tensors_of,
 )
 from anyskill_brax.clip.reward import RewardModel, TemporalModel
-from anyskill_brax.clip.towers import POSE_FEATURES, ImageTower, PoseTower, TextTower, WindowTower
+from anyskill_brax.clip.towers import POSE_FEATURES, ImageTower, PatchTower, PoseTower, TextTower, WindowTower
 from anyskill_brax.types import UserError
 
 PHRASES = ["raise both arms", "raise your left arm", "walk forward", "squat down low", "kneel on one knee"]
@@ -71,11 +71,15 @@ def pose_model(request, character) -> BuiltinPose:
     return _pose_model(character, request.param)
 
 
-@pytest.fixture(scope="module")
-def image_model(character) -> BuiltinImage:
-    shape = {"patch": 8, "width": 16, "depth": 1, "heads": 2}
+@pytest.fixture(scope="module", params=["convolutions", "patches"])
+def image_model(request, character) -> BuiltinImage:
+    """As it is trained now, and as version 1 was."""
+    tower, shape = {
+        "convolutions": (ImageTower, {"convs": [4, 8], "widths": [16]}),
+        "patches": (PatchTower, {"patch": 8, "width": 16, "depth": 1, "heads": 2}),
+    }[request.param]
     text = TextTower(dim=DIM, **TEXT).init(jax.random.key(0), jnp.ones((1, 4), int))["params"]
-    image = ImageTower(dim=DIM, **shape).init(jax.random.key(1), jnp.zeros((1, 16, 16, 3)))["params"]
+    image = tower(dim=DIM, **shape).init(jax.random.key(1), jnp.zeros((1, 16, 16, 3)))["params"]
     config = {**_shared(character), "kind": "image", "name": "toy", "image": shape, "image_size": 16}
     return BuiltinImage(config, tensors_of(text=_perturbed(text, 2), image=_perturbed(image, 3)))
 

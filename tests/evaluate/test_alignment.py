@@ -7,10 +7,11 @@ from stand_ins import Compass
 
 from anyskill_brax.character.kinematics import forward_kinematics
 from anyskill_brax.clip.reward import embed_goals
-from anyskill_brax.evaluate.alignment import STEPS, ClimbSettings, film_scores, held_by_geometry, search_poses, still
+from anyskill_brax.evaluate.alignment import STEPS, film_scores, held_by_geometry, search_poses, still
 from anyskill_brax.high_level.eyes import Eyes
+from anyskill_brax.reward_model.optimise import SearchSettings
 
-SETTINGS = ClimbSettings(population=24, elites=4, rounds=12, spread=0.3, stiffness=0.001)
+SETTINGS = SearchSettings(population=24, elites=4, rounds=12, spread=0.3, stiffness=0.001)
 
 
 def test_the_search_does_what_a_reward_asks_for_and_a_predicate_confirms_it(character):
