@@ -62,9 +62,10 @@ def get_config(variant: str = "") -> ConfigDict:
             num_poses=70_000,
             num_motion_poses=20_000,
             phrases=400,
-            tries=150,
+            tries=100,
+            searches=4,
             search=dict(population=32, elites=8, rounds=32, spread=0.2, stiffness=0.003),
-            passes=8,
+            passes=12,
             block=16_384,
             batch=128,
             learning_rate=1.5e-3,
@@ -88,7 +89,15 @@ def get_config(variant: str = "") -> ConfigDict:
             dict(motion_variants=0, num_motion=0, num_random=400, num_captions=600, updates=40, batch=32)
         )
         config.image.update(
-            dict(num_poses=128, phrases=8, tries=8, search=dict(population=8, elites=2, rounds=2), block=64, batch=32)
+            dict(
+                num_poses=128,
+                phrases=8,
+                tries=8,
+                searches=2,
+                search=dict(population=8, elites=2, rounds=2),
+                block=64,
+                batch=32,
+            )
         )
         config.image.passes = 2
     elif variant:
