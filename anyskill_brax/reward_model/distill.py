@@ -28,7 +28,7 @@ from anyskill_brax.render.raycast import make_renderer
 from anyskill_brax.reward_model.optimise import SearchSettings, grounded_pose, search
 from anyskill_brax.reward_model.phrases import phrases_of
 from anyskill_brax.reward_model.poses import CHUNK, in_chunks, mirror
-from anyskill_brax.types import PRNGKey
+from anyskill_brax.types import PRNGKey, UserError
 
 Embed = Callable[[BodyState], jax.Array]
 
@@ -57,6 +57,13 @@ class DistillSettings:
     widths: tuple[int, ...]
     azimuth: float  # [rad]
     elevation: tuple[float, float]  # [rad]
+
+    def __post_init__(self) -> None:
+        if self.block % self.batch or self.block > self.num_poses:
+            raise UserError(
+                f"image.block is {self.block}; it must be a multiple of image.batch ({self.batch}) and at most "
+                f"image.num_poses ({self.num_poses})"
+            )
 
 
 def _at_rest(character: Character, qpos: jax.Array) -> BodyState:

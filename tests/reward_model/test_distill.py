@@ -12,6 +12,7 @@ from anyskill_brax.character.kinematics import forward_kinematics, lowest_points
 from anyskill_brax.clip.towers import still_features
 from anyskill_brax.reward_model import distill
 from anyskill_brax.reward_model.optimise import SearchSettings
+from anyskill_brax.types import UserError
 from configs.reward_model import get_config
 
 
@@ -33,6 +34,11 @@ def qpos(character) -> np.ndarray:
     rng, qpos = np.random.default_rng(0), np.tile(character.default_qpos, (6, 1)).astype(np.float32)
     qpos[:, 7:] = rng.uniform(character.joint_low, character.joint_high, (6, 28))
     return qpos
+
+
+def test_blocks_that_batches_do_not_fill_are_refused(settings):
+    with pytest.raises(UserError, match=r"image.block is 65; it must be a multiple of image.batch \(32\)"):
+        dataclasses.replace(settings, block=65)
 
 
 def test_a_pose_elsewhere_is_the_same_pose(qpos, look):
