@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable
@@ -58,7 +59,17 @@ def command(source: Path | None = None) -> list[str]:
     own, before = [f"tools/{Path(sys.argv[0]).name}", *sys.argv[1:]], []
     if source is not None and (source / COMMAND).is_file():
         before = [*json.loads((source / COMMAND).read_text()), "&&"]
-    return [*before, *own]
+    return [portable(argument) for argument in [*before, *own]]
+
+
+def portable(argument: str) -> str:
+    """An argument without the paths of this machine: what lies elsewhere is called `outputs/elsewhere/NAME`."""
+
+    def shorter(found: re.Match[str]) -> str:
+        path, here = Path(found.group()), Path.cwd()
+        return str(path.relative_to(here) if path.is_relative_to(here) else Path("outputs/elsewhere", path.name))
+
+    return re.sub(r"(?<![^\s=,('\"])/[^\s,)'\"]+", shorter, argument)
 
 
 def note_command(folder: Path) -> None:

@@ -21,7 +21,7 @@ def main() -> None:
     parser.add_argument("--out", required=True, type=Path, help="folder to write the models into")
     parser.add_argument("--seed", type=int, help="default: the config's")
     parser.add_argument("--motions", type=Path, help="a folder of clips to draw further poses from (train split)")
-    parser.add_argument("--only", nargs="+", choices=KINDS, help="these; the last two need OUT/pose")
+    parser.add_argument("--only", nargs="+", choices=KINDS, help="these; without OUT/pose the last two use the zoo's")
     parser.add_argument("--image", action="store_true", help="distil the image model as well")
     parser.add_argument("--test-phrases", type=Path, metavar="FILE", help='{"entries": [...]}: for the report only')
     options = parser.parse_args()
@@ -44,6 +44,14 @@ def main() -> None:
     def log(line: str) -> None:
         print(f"{time.monotonic() - began:6.0f} s  {line}", flush=True)
 
+    if not {"pose", "judge"} & {*models} and not (options.out / "pose" / "config.json").exists():
+        from anyskill_brax.clip.builtin import save_builtin
+        from skill_zoo.search import find_reward_model
+        from skill_zoo.zoo import load_entry
+
+        teacher = find_reward_model("reward", None)
+        log(f"no {options.out / 'pose'}: {teacher.id} takes its place")
+        save_builtin(load_entry(teacher, []), options.out / "pose")
     reports = train_reward_model(config, options.out, options.motions, models, entries, log)
     for name, result in reports.pop("temporal", {}).items():
         print(f"{name}, windows of time: {result['mixed'].get('unseen_phrases', {})}")

@@ -47,6 +47,7 @@ def test_a_pose_elsewhere_is_the_same_pose(qpos, look):
     np.testing.assert_allclose(look(moved), look(jnp.asarray(qpos)), atol=2e-5)
 
 
+@pytest.mark.slow
 def test_pictures_differ_from_camera_to_camera_and_repeat_themselves(character, settings, qpos):
     shoot = functools.partial(distill.make_camera(character, settings), jnp.asarray(qpos))
     one, again, other = (np.asarray(shoot(jax.random.key(seed))) for seed in (0, 0, 1))
@@ -55,6 +56,7 @@ def test_pictures_differ_from_camera_to_camera_and_repeat_themselves(character, 
     assert np.all(np.abs(one.astype(int) - other).mean(axis=(1, 2, 3)) > 1.0)
 
 
+@pytest.mark.slow
 def test_what_is_asked_for_comes_nearer_and_rests_on_the_floor(character, settings, look):
     """A reward for a low pelvis: what is tried stands on the floor, and lower than a standing figure."""
     settings = dataclasses.replace(settings, tries=16, search=SearchSettings(16, 4, 6, spread=0.3, stiffness=0.0))

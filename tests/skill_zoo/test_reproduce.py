@@ -56,13 +56,32 @@ def test_what_trained_and_what_published_are_both_known(zoo, tmp_path, monkeypat
     skill_zoo.save(make_controller(1), "low-level", command=door.command(tmp_path))
     entry = find("humanoid/low-level")
     trained, published = commands(entry.manifest.command)
-    assert trained[0] == "tools/train_low_level.py" and published == ["tools/publish_low_level.py", *publish]
+    publish[1] = f"outputs/elsewhere/{tmp_path.name}"  # a path of this machine is nobody else's
+    assert trained[:3] == ["tools/train_low_level.py", "--workdir", publish[1]]
+    assert published == ["tools/publish_low_level.py", *publish]
     assert commands_to_run(entry, Path("/out")) == [
         ["tools/train_low_level.py", "--set", "seed=3", *PLACES[:2]],
         ["tools/publish_low_level.py", *publish[4:], *PLACES],
     ]
     assert json.loads((tmp_path / "command.json").read_text()) == trained
     assert door.command(tmp_path / "elsewhere") == published
+
+
+@pytest.mark.parametrize(
+    ("said", "recorded"),
+    [
+        ("/data/clips", "outputs/elsewhere/clips"),
+        ("--out=/data/a b", "--out=outputs/elsewhere/a b"),
+        ("motions=('builtin','/work/x/motions')", "motions=('builtin','outputs/elsewhere/motions')"),
+        ("../shared/motions=CC BY 4.0", "../shared/motions=CC BY 4.0"),
+        ("configs/low_level.py:ase", "configs/low_level.py:ase"),
+        (str(Path.cwd() / "runs" / "a"), "runs/a"),
+        ("wave and/or bow / rest", "wave and/or bow / rest"),
+    ],
+)
+def test_a_recorded_command_has_no_path_of_this_machine(monkeypatch, said, recorded):
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "tools"))
+    assert importlib.import_module("_door").portable(said) == recorded
 
 
 @pytest.mark.parametrize(
