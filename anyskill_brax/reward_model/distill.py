@@ -4,8 +4,8 @@
 
 The teacher sees the poses without their velocities, as one picture does. Every pass photographs the poses anew: from
 another side, elsewhere on the floor, facing elsewhere, some in the mirror. Beside random poses it is shown those that
-an optimiser would come by: what a search for phrases tries on its way, first through the teacher's eyes and, from the
-middle of the training on, through the model's own as well. Reading off where the bodies are is a hint for training;
+an optimiser would come by: what a search for phrases tries on its way, first through the teacher's eyes and then, a
+few times in the course of training, through the model's own. Reading off where the bodies are is a hint for training;
 the model does not keep it.
 """
 
@@ -40,8 +40,9 @@ class DistillSettings:
     seed: int
     num_poses: int  # random ones
     num_motion_poses: int
-    phrases: int  # that are searched for, twice
+    phrases: int  # that are searched for at a time
     tries: int  # kept of every search
+    searches: int  # one through the teacher, the others through the model, evenly over the passes
     search: SearchSettings
     passes: int  # over the poses
     block: int  # pictures that are in memory at a time
@@ -155,9 +156,12 @@ def distil_image_model(
     key_asked, key_init, key_passes = jax.random.split(jax.random.key(settings.seed), 3)
     rng = np.random.default_rng(settings.seed)
     texts = list(phrases_of(teacher.config()["phrases_part"]))
-    texts = [texts[i] for i in rng.permutation(len(texts))[: settings.phrases]]
-    goals = np.asarray(teacher.embed_text(texts))
-    pool = np.concatenate([qpos, asked_poses(character, teacher.embed_poses, goals, settings, key_asked)])
+
+    def some_goals() -> np.ndarray:
+        chosen = rng.permutation(len(texts))[: settings.phrases]
+        return np.asarray(teacher.embed_text([texts[i] for i in chosen]))
+
+    pool = np.concatenate([qpos, asked_poses(character, teacher.embed_poses, some_goals(), settings, key_asked)])
     log(f"image model: {len(pool)} poses, {len(pool) - len(qpos)} of them asked for")
 
     shoot = make_camera(character, settings)
@@ -168,8 +172,9 @@ def distil_image_model(
 
     tower = ImageTower(settings.convs, settings.widths, teacher.dim, num_hints=len(mean))
     params: Any = tower.init(key_init, jnp.zeros((1, settings.image_size, settings.image_size, 3)))["params"]
-    first, later = settings.passes // 2, settings.passes - settings.passes // 2
-    sizes = [len(pool)] * first + [len(pool) + settings.phrases * settings.tries] * later
+    turns = [settings.passes * turn // settings.searches for turn in range(1, settings.searches)]
+    asked = len(pool) - len(qpos)
+    sizes = [len(pool) + asked * sum(turn <= number for turn in turns) for number in range(settings.passes)]
     schedule = optax.cosine_onecycle_schedule(
         sum(size // settings.block for size in sizes) * (settings.block // settings.batch),
         settings.learning_rate,
@@ -186,9 +191,10 @@ def distil_image_model(
         return optax.apply_updates(params, step), moments, near
 
     for number in range(settings.passes):
-        if number == first:
-            eyes = _embed_views(character, settings, _frozen(settings, teacher, params), key_init)
-            pool = np.concatenate([pool, asked_poses(character, eyes, goals, settings, key_passes)])
+        if number in turns:
+            key = jax.random.fold_in(key_asked, number)
+            eyes = _embed_views(character, settings, _frozen(settings, teacher, params), key)
+            pool = np.concatenate([pool, asked_poses(character, eyes, some_goals(), settings, key)])
         order, nears = rng.permutation(len(pool)), []
         for start in range(0, len(pool) - settings.block + 1, settings.block):
             chosen = pool[order[start : start + settings.block]]
