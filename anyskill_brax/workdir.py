@@ -44,13 +44,13 @@ class Workdir:
         try:
             existing = json.loads(config_file.read_text())
         except ValueError as error:
-            raise UserError(f"{config_file} is not JSON ({error}); choose another --workdir or delete it") from error
+            raise UserError(f"{config_file} is not JSON ({error}); choose another folder or delete it") from error
         keys = sorted(k for k in existing.keys() | resolved.keys() if existing.get(k) != resolved.get(k))
         if keys:
             shown = "; ".join(f"{k}: was {existing.get(k)!r:.80}, now {resolved.get(k)!r:.80}" for k in keys[:6])
             raise UserError(
                 f"{config_file.parent} holds a run with another configuration ({shown}). "
-                "Use the same settings to resume it, or another --workdir to start anew."
+                "Use the same settings to resume it; to start anew choose another folder, or delete this one."
             )
 
     # -- checkpoints ---------------------------------------------------------------------------------------------
@@ -136,7 +136,7 @@ class Checkpoints:
         except (ValueError, KeyError) as error:
             raise UserError(
                 f"the checkpoint in {self.path} does not fit this version of the code ({str(error)[:200]}); "
-                "start anew in another --workdir"
+                "start anew in another folder, or delete this one"
             ) from error
         # Through numpy: what orbax restores is bound to a device, which would compile the update anew.
         return latest, jax.tree.unflatten(structure, [jnp.asarray(np.asarray(leaf)) for leaf in restored])

@@ -11,6 +11,7 @@ def get_config(variant: str = "") -> ConfigDict:
     """Variants: "" (what ships), "quicktest" (a gate: minutes, AUC above 0.8 on unseen phrases)."""
     config = ConfigDict()
     config.motion_variants = 1  # built-in motions beside the random poses; 0 leaves them out
+    config.save_every_seconds = 300.0  # of the image model; the others take minutes
     config.encoder = ConfigDict(
         dict(
             seed=0,

@@ -1,7 +1,8 @@
 """Train the built-in reward models: `tools/train_reward_model.py --out runs/reward_model --image`.
 
 Writes pose/, judge/ and, with --image, image/: config.json, weights.safetensors and report.json each; temporal.json
-is about the towers of pose and judge that look at windows of time.
+is about the towers of pose and judge that look at windows of time. The image model takes half an hour and more:
+Ctrl-C or SIGTERM saves it in image_run/, and the same command resumes it.
 """
 
 import argparse
@@ -15,7 +16,7 @@ from _config import add_config_arguments, load_config
 KINDS = ("pose", "judge", "temporal", "image")
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     add_config_arguments(parser, "configs/reward_model.py")
     parser.add_argument("--out", required=True, type=Path, help="folder to write the models into")
@@ -52,14 +53,20 @@ def main() -> None:
         teacher = find_reward_model("reward", None)
         log(f"no {options.out / 'pose'}: {teacher.id} takes its place")
         save_builtin(load_entry(teacher, []), options.out / "pose")
-    reports = train_reward_model(config, options.out, options.motions, models, entries, log)
+    stops = _door.StopSignals()
+    reports = train_reward_model(config, options.out, options.motions, models, entries, log, stops)
+    stopped = [name for name in models if name not in reports]
     for name, result in reports.pop("temporal", {}).items():
         print(f"{name}, windows of time: {result['mixed'].get('unseen_phrases', {})}")
     for name, result in reports.items():
         _door.note_command(options.out / name)
         unseen = result["unseen_phrases"]
         print(f"{name}: AUC {unseen['auc']:.3f} on {unseen['phrases']} unseen phrases, {result['megabytes']} MB")
+    if stopped:
+        print("stopped in the image model; the same command resumes it, with --only image at once")
+        return stops.exit_code
     print(f"written to {options.out}")
+    return 0
 
 
 if __name__ == "__main__":

@@ -14,6 +14,11 @@ import optax
 from anyskill_brax import rotations
 from anyskill_brax.character.humanoid import Character
 from anyskill_brax.character.kinematics import BodyState, forward_kinematics, lowest_points
+from anyskill_brax.reward_model.poses import in_chunks
+
+Embed = Callable[[BodyState], jax.Array]
+Grade = Callable[[jax.Array, jax.Array], jax.Array]
+"""`grade(free [K, P, J + 2], goals [K, D]) -> [K, P]`, how well the poses suit the goals."""
 
 
 def standing(character: Character, count: int) -> jax.Array:
@@ -36,7 +41,7 @@ def grounded_pose(character: Character, free: jax.Array) -> jax.Array:
 
 def climb(
     character: Character,
-    embed: Callable[[BodyState], jax.Array],
+    embed: Embed,
     goals: jax.Array,
     start: jax.Array,
     updates: int,
@@ -81,12 +86,12 @@ class SearchSettings:
 
 def search(
     character: Character,
-    grade: Callable[[jax.Array, jax.Array], jax.Array],
+    grade: Grade,
     goals: np.ndarray,
     settings: SearchSettings,
     key: jax.Array,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Where `grade(free [K, P, J + 2], goals [K, D]) -> [K, P]` is best, from standing.
+    """Where `grade` is best, from standing; it is asked once a round.
 
     Returns the free variables found `[K, J + 2]`, and all that were tried on the way `[K, rounds, P, J + 2]`.
     """
@@ -105,6 +110,35 @@ def search(
         mean, spread = chosen.mean(axis=1), 0.5 * spread + 0.5 * np.maximum(chosen.std(axis=1), 0.01)
         tried.append(free.astype(np.float32))
     return mean.astype(np.float32), np.stack(tried, axis=1)
+
+
+def asked_poses(
+    character: Character,
+    embed: Embed,
+    goals: np.ndarray,
+    settings: SearchSettings,
+    tries: int,
+    key: jax.Array,
+    remembered: Callable[[Grade], Grade] = lambda grade: grade,
+) -> np.ndarray:
+    """What a search for `goals [K, D]` tries on its way, `tries` of each: `qpos [K * tries, 35]`, at rest.
+
+    `remembered` may stand between the search and its grades, to keep them or to know them already.
+    """
+
+    @jax.jit
+    def grade(free: jax.Array, goals: jax.Array) -> jax.Array:
+        qpos = grounded_pose(character, free)
+        bodies = forward_kinematics(character, qpos, jnp.zeros((*qpos.shape[:-1], 34)))
+        return jnp.sum(embed(bodies) * goals[:, None], axis=-1)
+
+    key_search, key_keep = jax.random.split(key)
+    _, tried = search(character, remembered(grade), goals, settings, key_search)
+    tried = tried.reshape(len(goals), -1, tried.shape[-1])
+    rng = np.random.default_rng(np.asarray(jax.random.bits(key_keep, (2,))))
+    rows = np.stack([rng.permutation(tried.shape[1])[:tries] for _ in goals])
+    free = np.take_along_axis(tried, rows[..., None], axis=1).reshape(-1, tried.shape[-1])
+    return in_chunks(jax.jit(lambda free: grounded_pose(character, free)), free)
 
 
 def scattered(character: Character, qpos: np.ndarray, key: jax.Array) -> jax.Array:

@@ -1,6 +1,8 @@
 """One command's worth of work: poses, reward, judge, images, and a report of what they understand."""
 
+import contextlib
 import json
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,14 +17,18 @@ from anyskill_brax.clip.builtin import BuiltinImage, BuiltinModel, BuiltinPose, 
 from anyskill_brax.motion.io import Motion, load_motion_folder
 from anyskill_brax.motion.synthesis import builtin_motions
 from anyskill_brax.reward_model import report
-from anyskill_brax.reward_model.distill import DistillSettings, distil_image_model, render_poses
+from anyskill_brax.reward_model.distill import distil_image_model, identity
+from anyskill_brax.reward_model.lessons import DistillSettings
 from anyskill_brax.reward_model.motioncodes import MOVEMENTS
 from anyskill_brax.reward_model.optimise import SearchSettings
+from anyskill_brax.reward_model.pauses import Pauses, Stopped
 from anyskill_brax.reward_model.phrases import phrases_of
+from anyskill_brax.reward_model.pictures import render_poses
 from anyskill_brax.reward_model.posecodes import attribute_names
 from anyskill_brax.reward_model.poses import in_chunks, motion_poses, pose_degrees, random_poses
 from anyskill_brax.reward_model.temporal import TemporalSettings, add_temporal_tower, windows_of
 from anyskill_brax.reward_model.train import PoseData, TrainSettings, make_poses, pose_features, train_pose_model
+from anyskill_brax.workdir import Workdir
 
 Log = Callable[[str], None]
 MODELS = {
@@ -31,6 +37,8 @@ MODELS = {
 }
 """Folder -> half of the phrases, input of the pose tower, name."""
 NUM_TEST_POSES = 4000
+RUN = "image_run"
+"""Where an image model that is still learning is kept; gone when it and its report are written."""
 
 
 def test_poses(character: Character, seed: int) -> PoseData:
@@ -70,9 +78,16 @@ def evaluate_model(
 
 
 def _train_image(
-    character: Character, config: Any, out: Path, motions: Sequence[Motion], test: PoseData, log: Log
-) -> tuple[BuiltinImage, PoseData, np.ndarray]:
-    """The image model, the test poses at rest, and its features of their pictures `[N, D]`."""
+    character: Character,
+    config: Any,
+    out: Path,
+    motions: Sequence[Motion],
+    test: PoseData,
+    log: Log,
+    should_stop: Callable[[], bool],
+) -> tuple[BuiltinImage, PoseData, np.ndarray, float]:
+    """The image model, the test poses at rest, its features of their pictures `[N, D]`, and the seconds that earlier
+    processes had spent. `Stopped` where someone asks for it, the run saved."""
     settings = DistillSettings(**{**config.image, "search": SearchSettings(**config.image.search)})
     teacher = load_builtin(out / "pose")
     assert isinstance(teacher, BuiltinPose)
@@ -80,11 +95,17 @@ def _train_image(
     if motions:
         moving, rng = motion_poses(character, motions)[0], np.random.default_rng(settings.seed)
         qpos = np.concatenate([qpos, moving[rng.permutation(len(moving))[: settings.num_motion_poses]]])
-    model = distil_image_model(character, settings, teacher, qpos, log)
+    folder = Workdir(out / RUN, identity(settings, teacher, qpos))
+    say = lambda line: log(f"image model: {line}")  # noqa: E731
+    pauses = Pauses(folder, float(config.save_every_seconds), should_stop, say)
+    try:
+        model = distil_image_model(character, settings, teacher, qpos, say, pauses)
+    finally:
+        folder.close()
     rest = np.zeros_like(test.qvel)
     pictures = render_poses(character, settings, test.qpos, jax.random.key(settings.seed + 1))
     features = in_chunks(jax.jit(lambda x: model.embed_images(x.astype(jnp.float32) / 255.0)), pictures)
-    return model, PoseData(test.qpos, rest, pose_degrees(character, test.qpos, rest)), features
+    return model, PoseData(test.qpos, rest, pose_degrees(character, test.qpos, rest)), features, pauses.earlier
 
 
 def _train_pose(
@@ -170,6 +191,9 @@ def _motions(character: Character, seed: int, variants: int) -> list[Motion]:
     return builtin_motions(character, seed, variants) if variants else []
 
 
+_NEVER = contextlib.nullcontext(lambda: False)
+
+
 def train_reward_model(
     config: Any,
     out: Path,
@@ -177,11 +201,13 @@ def train_reward_model(
     models: Sequence[str],
     entries: Sequence[Mapping[str, Any]],
     log: Log,
+    stops: contextlib.AbstractContextManager[Callable[[], bool]] = _NEVER,
 ) -> dict[str, Any]:
     """Train `models` ("pose", "judge", "temporal", "image") into `out/<model>/`, each with its report.json.
 
-    "temporal" adds a tower to the pose models in `out`, and temporal.json; "image" learns from the one in `out/pose`.
-    `entries` are test phrases; training never sees them.
+    "temporal" adds a tower to the pose models in `out`, and temporal.json; "image" learns from the one in `out/pose`,
+    resumes what an earlier process left in `out/image_run`, and is open to `stops` meanwhile. Reports of what got
+    ready, in order. `entries` are test phrases; training never sees them.
     """
     character, seed = load_character(), config.encoder.seed
     motions = _motions(character, seed, config.motion_variants)
@@ -190,21 +216,29 @@ def train_reward_model(
     reports: dict[str, Any] = {}
     test = test_poses(character, seed)
     for name in models:
-        began = time.monotonic()
+        began, earlier = time.monotonic(), 0.0
         if name == "temporal":
             reports[name] = _train_temporal(character, config, out, motion_folder, entries, log)
             continue
         if name == "image":
-            model, data, features = _train_image(character, config, out, motions, test, log)
+            try:
+                with stops as should_stop:
+                    model, data, features, earlier = _train_image(
+                        character, config, out, motions, test, log, should_stop
+                    )
+            except Stopped:
+                break
         else:
             model, data, features = _train_pose(character, config, name, motions, test, log)
         save_builtin(model, out / name)
         reports[name] = {
-            "seconds_to_train": round(time.monotonic() - began, 1),
+            "seconds_to_train": round(earlier + time.monotonic() - began, 1),
             **_about(model),
             "motions": len(motions),
             **evaluate_model(character, model, data, features, entries),
         }
         (out / name / "report.json").write_text(json.dumps(reports[name], indent=1) + "\n")
+        if name == "image":
+            shutil.rmtree(out / RUN)
         log(f"{name}: {json.dumps(reports[name])}")
     return reports
