@@ -55,8 +55,6 @@ def small() -> ConfigDict:
             recovery_share=0.1,
             recovery_steps=80,
             recovery_sigma=1.0,
-            lift=0.0,
-            lift_fade=(0.0, 100.0),
             max_tracking_error=0.35,
         )
     )
@@ -163,6 +161,9 @@ def small() -> ConfigDict:
             ),
         )
     )
+    config.rising = ConfigDict(
+        dict(falls=384, moments=8192, rounds=0, memory=10, steps=80, batch=2048, lr=5e-4, balance_weight=3.0)
+    )
     return config
 
 
@@ -189,6 +190,7 @@ def quicktest(config: Any) -> None:
     config.warm_start.update(
         dict(encoder_steps=5, encoder_batch=32, rounds=2, num_worlds=8, horizon=5, memory=2, steps=2, batch=16)
     )
+    config.rising.update(dict(falls=8, moments=64, memory=2, steps=2, batch=16))
 
 
 def conditional(config: Any) -> None:
@@ -210,7 +212,7 @@ def quicktest_conditional(config: Any) -> None:
     config.lr_schedule.update(dict(shape="linear", over=(0.0, 0.001)))
     config.sigma_schedule.update(dict(shape="cosine", over=(0.0, 0.001)))
     config.sampling.update(dict(share=0.5, windows=32))
-    config.start.update(dict(fall_refresh=1, fall_share=0.4, rising_share=0.5, recovery_sigma=2.0, lift=0.5))
+    config.start.update(dict(fall_refresh=1, fall_share=0.4, rising_share=0.5, recovery_sigma=2.0))
     config.reward.weights.rising = 0.5
     config.disturbance.update(
         dict(push_rate=1.0, box_rate=1.0, friction=(0.5, 1.5), mass=(0.9, 1.1), gains=(0.8, 1.2), redraw=1)
@@ -243,12 +245,12 @@ def continued(config: Any) -> None:
 
 
 def rising(config: Any) -> None:
-    """Goes on from a controller that stands and follows: falls are got up from, at first with a pull on the trunk.
+    """Goes on from a controller that stands and follows: falls are got up from, at first as the way up shows.
 
     docs/experiments/getting-up.md.
     """
     continued(config)
-    config.total_samples = 18_000_000
+    config.total_samples = 12_000_000
     config.reward.follow_share = (0.3, 0.0)
     config.reward.weights.rising = 1.0
     config.start.update(
@@ -256,17 +258,16 @@ def rising(config: Any) -> None:
             pose_share=0.35,
             motion_latent_share=0.2,
             default_share=0.15,
-            fall_share=0.55,
+            fall_share=0.6,
             rising_share=0.5,
             recovery_share=0.3,
             recovery_steps=150,
-            recovery_sigma=2.5,
-            lift=1.0,
-            lift_fade=(4.0, 14.0),
+            recovery_sigma=0.5,
         )
     )
-    config.lr_schedule.over = (9.0, 18.0)
-    config.sigma_schedule.over = (9.0, 18.0)
+    config.rising.rounds = 100
+    config.lr_schedule.over = (3.0, 12.0)
+    config.sigma_schedule.over = (3.0, 12.0)
 
 
 def published(config: Any) -> None:

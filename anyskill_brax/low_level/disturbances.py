@@ -27,19 +27,15 @@ def pushed(key: PRNGKey, settings: DisturbanceSettings, humanoid: HumanoidState)
 
 
 def disturbance(
-    key: PRNGKey,
-    settings: DisturbanceSettings,
-    character: Character,
-    variation: jax.Array,
-    helping: jax.Array | None = None,
+    key: PRNGKey, settings: DisturbanceSettings, character: Character, variation: jax.Array
 ) -> Disturbance | None:
-    """What acts on the worlds `[W]` in one control step, `helping [W, B, 6]` included; None where nothing is wanted."""
-    if helping is None and not (settings.box_rate or varies(settings)):
+    """What acts on the worlds `[W]` in one control step; None where nothing is wanted."""
+    if not (settings.box_rate or varies(settings)):
         return None
     lead = variation.shape[:-1]
-    wrench = jnp.zeros((*lead, character.num_bodies, 6)) if helping is None else helping
+    wrench = jnp.zeros((*lead, character.num_bodies, 6))
     if settings.box_rate:
-        wrench = wrench + thrown_boxes(key, settings, character, lead)
+        wrench = thrown_boxes(key, settings, character, lead)
     return Disturbance(wrench=wrench, variation=variation)
 
 

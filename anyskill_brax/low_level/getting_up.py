@@ -1,8 +1,9 @@
-"""Getting up from a fall: where it can begin, what is paid for, what helps at first.
+"""Getting up from a fall: the way that leads there, what is paid for on it, what a moment of it asks to be done.
 
-A height alone is a bad teacher: sitting up is paid, and tucking the feet in, which comes next, is not. So half of the
-reward says how far along the world is on the way that some motion takes from the floor to its feet, whatever its speed.
-Measured in docs/experiments/getting-up.md.
+A height alone is a bad teacher: sitting up is paid, and tucking the feet in, which comes next, is not. Clips of getting
+up are not a way that this body can go. So the way is made by simulation: the two routines of `routines.py` play from
+many falls, and what led to standing is remembered, moment by moment. The nearest moment says how far along a body is
+and which action comes next: a feedback that gets up from most falls. Measured in docs/experiments/getting-up.md.
 """
 
 import jax
@@ -11,106 +12,134 @@ import numpy as np
 from flax import struct
 
 from anyskill_brax import rotations
-from anyskill_brax.character.humanoid import Character
-from anyskill_brax.character.kinematics import BodyState, forward_kinematics
+from anyskill_brax.character.humanoid import CONTROL_DT, Character
+from anyskill_brax.character.kinematics import BodyState
 from anyskill_brax.envs import observations
-from anyskill_brax.low_level.reference import Reference
-from anyskill_brax.low_level.worlds import Worlds
+from anyskill_brax.envs.humanoid_env import HumanoidEnv, HumanoidState
+from anyskill_brax.low_level.routines import may_begin, routines
+from anyskill_brax.types import PRNGKey, UserError
 
-GRAVITY = 9.81
-TAPER = 0.4
-"""[m], see `pull`."""
+SECONDS = 5.0
+"""In which a recording has to stand, and which progress is counted in."""
 REACH = 0.2
 """[s]: a difference of 1 m/s counts like one of 0.2 m."""
 SHARPNESS = 20.0
 """[1/m^2] of likeness to a moment of the way."""
-FLOOR, LOW, HIGH = 0.3, 0.75, 0.9
-"""On the floor: the pelvis below this [m]. Low, high: the head at this part of its height in standing."""
+STANDING = 0.9
+"""Up: the head at this part of its height in standing."""
+STEADY = 10
+"""Control steps later it has to stand still."""
+SPARSE = 8
+"""Of the moments, one in so many is compared with where progress is paid for: at every step of every world."""
 
 
 @struct.dataclass
 class Way:
-    """Moments of all motions that get up from the floor, and standing, K in all."""
+    """Moments of recordings that got up, K in all, in random order."""
 
-    features: jax.Array  # [K, D]
-    progress: jax.Array  # [K] 0 on the floor, 1 on the feet
+    qpos: jax.Array  # [K, 35]
+    qvel: jax.Array  # [K, 34]
+    features: jax.Array  # [K, D] see `feature`
+    lengths: jax.Array  # [K] squared, of the features
+    actions: jax.Array  # [K, 28] what was done there
+    progress: jax.Array  # [K] 1 where it stands, less the part of SECONDS that is left until then
 
     @classmethod
-    def create(cls, character: Character, reference: Reference) -> "Way":
-        bodies = _bodies(character, reference)
-        rows, progress = way_up(reference, np.asarray(bodies.pos[:, 0, 2]), np.asarray(head_part(character, bodies)))
-        standing = forward_kinematics(character, jnp.asarray(character.default_qpos), jnp.zeros(34))
-        features = jnp.concatenate([feature(bodies)[jnp.asarray(rows, jnp.int32)], feature(standing)[None]])
-        return cls(features=features, progress=jnp.asarray([*progress, 1.0], jnp.float32))
+    def record(cls, key: PRNGKey, env: HumanoidEnv, falls: HumanoidState, moments: int) -> "Way":
+        """From the routines played from `falls [N]`; `moments`: K, drawn with replacement if there are fewer."""
+        recording = jax.tree.map(np.asarray, jax.jit(lambda falls: _play(env, falls))(falls))
+        up = recording.head > STANDING  # [T, N]
+        up[:-STEADY] &= up[STEADY:]
+        steps, last = np.arange(len(up))[:, None], np.argmax(up, axis=0)
+        useful = up.any(axis=0) & (steps < last)
+        left = (last - steps)[useful] * (CONTROL_DT / SECONDS)
+        if not left.size:
+            raise UserError(f"none of {len(useful[0])} falls was got up from; give rising.falls a larger number")
+        rng = np.random.default_rng(np.asarray(jax.random.bits(key, (2,))))
+        rows = rng.permutation(len(left))[:moments] if moments <= len(left) else rng.integers(len(left), size=moments)
+        drawn = lambda x: jnp.asarray(x[useful][rows])  # noqa: E731
+        features = feature(env.character, drawn(recording.obs))
+        return cls(
+            qpos=drawn(recording.qpos),
+            qvel=drawn(recording.qvel),
+            features=features,
+            lengths=jnp.sum(features**2, axis=-1),
+            actions=drawn(recording.action),
+            progress=jnp.asarray(1.0 - left[rows], jnp.float32),
+        )
 
-    def along(self, bodies: BodyState) -> jax.Array:
-        """How far along, in [0, 1], `[...]`: the best product of likeness and progress."""
-        mine = feature(bodies)
-        square = jnp.sum(mine**2, -1)[..., None] + jnp.sum(self.features**2, -1) - 2.0 * mine @ self.features.T
-        return jnp.max(jnp.exp(-SHARPNESS * jnp.maximum(square, 0.0)) * self.progress, axis=-1)
+    def along(self, mine: jax.Array) -> jax.Array:
+        """How far along features `[..., D]` are, in [0, 1], `[...]`: the best product of likeness and progress."""
+        few = jax.tree.map(lambda x: x[::SPARSE], self)
+        likeness = jnp.exp(-SHARPNESS * jnp.maximum(few.distance(mine), 0.0))
+        return jnp.max(likeness * few.progress, axis=-1)
+
+    def action(self, mine: jax.Array) -> jax.Array:
+        """What was done in the moment nearest to features `[..., D]`: `[..., 28]`."""
+        return self.actions[jnp.argmin(self.distance(mine), axis=-1)]
+
+    def distance(self, mine: jax.Array) -> jax.Array:
+        """Squared, from features `[..., D]` to every moment: `[..., K]`."""
+        return jnp.sum(mine**2, -1)[..., None] + self.lengths - 2.0 * mine @ self.features.T
+
+
+@struct.dataclass
+class _Recording:
+    """`[T, N]` control steps."""
+
+    qpos: jax.Array
+    qvel: jax.Array
+    obs: jax.Array
+    action: jax.Array
+    head: jax.Array  # see `head_part`, of the state before the action
+
+
+def _play(env: HumanoidEnv, falls: HumanoidState) -> _Recording:
+    """Stretch out until a routine may begin, then play it."""
+    targets = routines(env.character)
+
+    def control_step(carry: tuple[HumanoidState, jax.Array, jax.Array], _):
+        humanoid, clock, which = carry
+        ready, kind = may_begin(env.character, humanoid)
+        begins = ready & (clock < 0)
+        which, clock = jnp.where(begins, kind, which), jnp.where(begins, 0, clock)
+        target = targets[which, jnp.clip(clock, 0, targets.shape[1] - 1)] * (clock >= 0)[:, None]
+        action = jnp.clip(env.character.action_for(target), -1.0, 1.0)
+        obs = observations.observe(humanoid.bodies)
+        step = _Recording(
+            qpos=humanoid.physics.qpos,
+            qvel=humanoid.physics.qvel,
+            obs=obs,
+            action=action,
+            head=head_part(env.character, obs),
+        )
+        return (env.advance(humanoid, action), jnp.where(clock >= 0, clock + 1, clock), which), step
+
+    count = falls.physics.qpos.shape[0]
+    begin = falls, jnp.full(count, -1), jnp.zeros(count, int)
+    return jax.lax.scan(control_step, begin, length=round(SECONDS / CONTROL_DT))[1]
 
 
 def rising(character: Character, way: Way, bodies: BodyState) -> jax.Array:
     """How far it has got up, in [0, 1]: half the head's height, squared, with an upright trunk; half the way."""
-    high = jnp.clip(head_part(character, bodies), 0.0, 1.0)
+    obs = observations.observe(bodies)
+    high = jnp.clip(head_part(character, obs), 0.0, 1.0)
     up = rotations.rotate(bodies.rot[..., character.body("torso"), :], jnp.array([0.0, 0.0, 1.0]))[..., 2]
-    return 0.5 * high**2 * (1.0 + up) / 2.0 + 0.5 * way.along(bodies)
+    along = jnp.maximum(way.along(feature(character, obs)), high > STANDING)
+    return 0.5 * high**2 * (1.0 + up) / 2.0 + 0.5 * along
 
 
-def pull(character: Character, worlds: Worlds) -> jax.Array:
-    """Forces on the bodies `[W, B, 6]` that help recovering worlds up: on the trunk, upwards, `lift` of the weight
-    while the head is more than `TAPER` under its height in standing, from there less and less: standing is not helped.
-    """
-    low = (1.0 - head_part(character, worlds.humanoid.bodies)) * character.standing_head / TAPER
-    force = worlds.recovering * worlds.lift * GRAVITY * character.mass * jnp.clip(low, 0.0, 1.0)
-    return jnp.zeros((*force.shape, character.num_bodies, 6)).at[..., character.body("torso"), 2].set(force)
+def head_part(character: Character, obs: jax.Array) -> jax.Array:
+    """Height of the head's origin over that in standing, `[...]`, of observations `[..., 223]`."""
+    return (obs[..., 0] + obs[..., 3 * character.body("head")]) / character.standing_head
 
 
-def head_part(character: Character, bodies: BodyState) -> jax.Array:
-    """Height of the head's origin over that in standing, `[...]`."""
-    return bodies.pos[..., character.body("head"), 2] / character.standing_head
-
-
-def feature(bodies: BodyState) -> jax.Array:
-    """Where the bodies are and go in the heading frame, heights over the floor, `[..., 6 B]`; its Euclidean distance is
-    the root mean square over bodies [m]."""
-    position = observations.local_positions(bodies).at[..., 2:].add(bodies.pos[..., :1, 2:])
-    velocity = rotations.rotate(observations.heading_inverse(bodies), bodies.linvel)
-    scale = 1.0 / np.sqrt(position.shape[-2])
-    return scale * jnp.concatenate([position, REACH * velocity], axis=-1).reshape(*position.shape[:-2], -1)
-
-
-def way_up(reference: Reference, pelvis: np.ndarray, head: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows `[K]` from the last moment on the floor to the feet, of every clip that gets up within four seconds, and how
-    much of that time is over, `[K]`."""
-    rows, progress = [np.zeros(0, int)], [np.zeros(0)]
-    for start, length in zip(np.asarray(reference.start), np.asarray(reference.length), strict=True):
-        down = np.flatnonzero((pelvis[start : start + length] < FLOOR) & (head[start : start + length] < LOW))
-        if not down.size:
-            continue
-        up = down[0] + np.flatnonzero(head[start + down[0] : start + length] > HIGH)
-        before = down[down < up[0]] if up.size else down[:0]
-        # From where it lay still lower: the second before it left the floor is part of the way.
-        if before.size and up[0] - before[-1] < 120:
-            first = max(int(before[-1]) - 30, int(before[0]))
-            rows.append(start + np.arange(first, up[0] + 1))
-            progress.append(np.linspace(0.0, 1.0, len(rows[-1])))
-    return np.concatenate(rows), np.concatenate(progress)
-
-
-def rising_rows(character: Character, reference: Reference, count: int = 4096) -> np.ndarray:
-    """`count` rows whose head is low and will be high within two seconds; the deeper, the oftener. Where no clip has
-    any, its first row."""
-    head = np.asarray(head_part(character, _bodies(character, reference)))
-    weight = np.zeros(len(head))
-    for start, length in zip(np.asarray(reference.start), np.asarray(reference.length), strict=True):
-        own = head[start : start + length]
-        soon = np.array([own[i : i + 60].max() for i in range(length)])
-        weight[start : start + length] = np.where(soon > HIGH, np.clip(LOW - own, 0.0, None), 0.0) ** 2
-    if not weight.any():
-        return np.zeros(1, int)
-    return np.searchsorted(np.cumsum(weight) / weight.sum(), (np.arange(count) + 0.5) / count)
-
-
-def _bodies(character: Character, reference: Reference) -> BodyState:
-    return jax.jit(lambda qpos, qvel: forward_kinematics(character, qpos, qvel))(reference.qpos, reference.qvel)
+def feature(character: Character, obs: jax.Array) -> jax.Array:
+    """Where the bodies are and go in the heading frame, heights over the floor, `[..., 6 B]`, of observations
+    `[..., 223]`; its Euclidean distance is the root mean square over bodies [m]."""
+    sizes = observations.obs_layout(character)
+    ends = np.cumsum(list(sizes.values()))
+    height, others, _, velocity, _ = jnp.split(obs, ends[:-1], axis=-1)
+    root = jnp.zeros_like(others[..., :3])
+    position = jnp.concatenate([root, others], axis=-1).at[..., 2::3].add(height)
+    return jnp.concatenate([position, REACH * velocity], axis=-1) / np.sqrt(character.num_bodies)

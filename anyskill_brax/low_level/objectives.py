@@ -8,7 +8,6 @@ import jax.numpy as jnp
 from anyskill_brax.low_level import schedules
 from anyskill_brax.low_level.stage import Stage
 from anyskill_brax.low_level.state import TrainState
-from anyskill_brax.low_level.worlds import Chances
 from anyskill_brax.policies import style_reward_from_logit
 
 
@@ -17,11 +16,10 @@ def lead(stage: Stage, state: TrainState) -> jax.Array:
     return 1.0 - schedules.ramp(stage.millions(state), *stage.settings.reward.tracking_fade)
 
 
-def chances(stage: Stage, state: TrainState) -> Chances:
-    """Of new episodes: the share that follow a motion, and the help in getting up, which fades."""
-    (first, last), start = stage.settings.reward.follow_share, stage.settings.start
-    helped = 1.0 - schedules.ramp(stage.millions(state), *start.lift_fade)
-    return Chances(follows=last + (first - last) * lead(stage, state), lift=start.lift * helped)
+def follow_share(stage: Stage, state: TrainState) -> jax.Array:
+    """Of new episodes, the share that follow a motion, `[]`."""
+    first, last = stage.settings.reward.follow_share
+    return last + (first - last) * lead(stage, state)
 
 
 def reward_terms(stage: Stage, state: TrainState, steps: Any) -> dict[str, jax.Array]:

@@ -1,4 +1,4 @@
-"""Checkpoints of a run as its processes see them; and the warm start's own, which has not yet a first update."""
+"""Checkpoints of a run as its processes see them; and those of what comes before its first update."""
 
 import time
 from collections.abc import Callable
@@ -9,11 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from anyskill_brax.low_level.team import NoWorkdir, Team
-from anyskill_brax.low_level.warm_start import Progress
 from anyskill_brax.workdir import Checkpoints, Workdir
 
 Tree = TypeVar("Tree")
-FOLDER = "warm_start"
+WARM_START, LESSONS = "warm_start", "lessons"
+"""Folders of the checkpoints of what comes before the first update."""
 
 
 def restore(folder: Workdir | Checkpoints | NoWorkdir, template: Tree, team: Team) -> tuple[int, Tree] | None:
@@ -27,31 +27,33 @@ def restore(folder: Workdir | Checkpoints | NoWorkdir, template: Tree, team: Tea
 
 
 class Pauses:
-    """Between the pieces of a warm start: where to go on, when to save, whether to stop."""
+    """Between the pieces of something long: where to go on, when to save, whether to stop."""
 
     def __init__(
         self,
         folder: Workdir | NoWorkdir,
+        name: str,
         save_every_seconds: float,
         should_stop: Callable[[], bool],
         report: Callable[[str], None],
         team: Team,
     ):
-        self._checkpoints = folder.aside(FOLDER) if isinstance(folder, Workdir) else folder
-        self._seconds, self._team = save_every_seconds, team
+        self._checkpoints = folder.aside(name) if isinstance(folder, Workdir) else folder
+        self._name, self._seconds, self._team = name, save_every_seconds, team
         self._should_stop, self._report = should_stop, report
         self._saved, self._saved_at = 0, time.monotonic()
 
-    def resume(self, template: Progress) -> Progress | None:
+    def resume(self, template: Tree) -> Tree | None:
         found = restore(self._checkpoints, template, self._team)
         if found is None:
             return None
         self._saved, progress = found
-        self._report(f"resumed in the warm start after {self._saved} pieces")
+        self._report(f"resumed in {self._name} after {self._saved} pieces")
         return jax.tree.map(jnp.asarray, progress)
 
-    def pause(self, progress: Progress) -> bool:
-        """Saves what is due, or what a stop would lose; True for a stop. Every process must ask as often."""
+    def pause(self, progress: Any) -> bool:
+        """`progress.done` pieces are done. Saves what is due, or what a stop would lose; True for a stop. Every process
+        must ask as often."""
         done = int(progress.done)
         stop, due = self._team.agree(self._should_stop(), time.monotonic() - self._saved_at > self._seconds)
         if (stop or due) and done > self._saved:

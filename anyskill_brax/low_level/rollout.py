@@ -11,7 +11,7 @@ from anyskill_brax.envs.humanoid_env import HumanoidState
 from anyskill_brax.low_level import getting_up, worlds
 from anyskill_brax.low_level.devices import Devices
 from anyskill_brax.low_level.disturbances import disturbance, pushed, variations
-from anyskill_brax.low_level.objectives import chances
+from anyskill_brax.low_level.objectives import follow_share
 from anyskill_brax.low_level.reference import TRACKING_WEIGHTS, tracking_terms
 from anyskill_brax.low_level.stage import Stage
 from anyskill_brax.low_level.state import TrainState
@@ -53,7 +53,7 @@ def rollout(stage: Stage, state: TrainState, key: PRNGKey) -> tuple[Worlds, Step
     """The worlds afterwards, and what happened, `[T, W]`."""
     settings, env = stage.settings, stage.env
     nets, reference = settings.networks, stage.drawn(state)
-    chance = chances(stage, state)
+    followers = follow_share(stage, state)
 
     redrawn = state.updates // settings.disturbance.redraw
     key_body = stage.devices.own(jax.random.fold_in(jax.random.PRNGKey(settings.seed), redrawn))
@@ -65,9 +65,9 @@ def rollout(stage: Stage, state: TrainState, key: PRNGKey) -> tuple[Worlds, Step
             env,
             reference,
             state.fall_states,
-            stage.rising,
+            stage.way,
             settings.start,
-            chance,
+            followers,
             nets.latent_dim,
             stage.num_worlds,
         )
@@ -83,8 +83,7 @@ def rollout(stage: Stage, state: TrainState, key: PRNGKey) -> tuple[Worlds, Step
         sigma = stage.sigma(state) * jnp.where(world.recovering, settings.start.recovery_sigma, 1.0)
         action = mean + sigma[:, None] * jax.random.normal(key_action, mean.shape)
         humanoid = pushed(key_push, settings.disturbance, world.humanoid)
-        helping = getting_up.pull(env.character, world) if settings.start.lift else None
-        acting = disturbance(key_box, settings.disturbance, env.character, variation, helping)
+        acting = disturbance(key_box, settings.disturbance, env.character, variation)
         after = env.advance(humanoid, action, acting)
         broken = env.is_broken(after)
         after = worlds.select(broken, world.humanoid, after)  # nothing that is not a number reaches a loss
@@ -100,7 +99,7 @@ def rollout(stage: Stage, state: TrainState, key: PRNGKey) -> tuple[Worlds, Step
             window=after.window.reshape(after.window.shape[0], -1),
             tracking=jnp.asarray(sum(weight * terms[name] for name, weight in TRACKING_WEIGHTS.items())),
             rising=getting_up.rising(env.character, stage.way, after.bodies)
-            if stage.pays_rising
+            if stage.way is not None
             else jnp.zeros_like(sigma),
             sigma=sigma,
             power=power(env.character, after, action),

@@ -15,9 +15,9 @@ from ml_collections import ConfigDict
 from anyskill_brax.character.humanoid import Character, load_character
 from anyskill_brax.envs import observations
 from anyskill_brax.envs.humanoid_env import HumanoidEnv
-from anyskill_brax.low_level import curves, warm_start
+from anyskill_brax.low_level import curves, lessons, warm_start
 from anyskill_brax.low_level import train as trainer
-from anyskill_brax.low_level.pauses import FOLDER, Pauses, restore
+from anyskill_brax.low_level.pauses import LESSONS, WARM_START, Pauses, restore
 from anyskill_brax.low_level.reference import Reference
 from anyskill_brax.low_level.settings import LowLevelSettings
 from anyskill_brax.low_level.state import NAMES
@@ -27,7 +27,7 @@ from anyskill_brax.motion.library import MotionLibrary
 from anyskill_brax.motion.sources import held_out, load_source
 from anyskill_brax.networks import Normalizer
 from anyskill_brax.policies import LowLevelController, StyleJudge, flatten_tensors, unflatten_tensors
-from anyskill_brax.types import UserError
+from anyskill_brax.types import Params, UserError
 from anyskill_brax.workdir import Workdir, read_metrics, write_atomically
 
 Report = Callable[[str], None]
@@ -134,16 +134,15 @@ def train(
     team.check(setup.settings)
     folder = Workdir(workdir, config.to_dict()) if team.leads else NoWorkdir()
     init, update = team.together(*trainer.make_train(setup.settings, setup.env, setup.reference, team.devices))
-    key_init, key_warm = jax.random.split(jax.random.PRNGKey(setup.settings.seed))
+    key_init, key_begin = jax.random.split(jax.random.PRNGKey(setup.settings.seed))
 
     found = restore(folder, jax.eval_shape(init, key_init), team)
     if found is None:
         every: Any = config.save_every_seconds
-        pauses = Pauses(folder, every, should_stop, report, team)
-        state = begin(setup, config, team.to_host(init(key_init)), key_warm, init_from, report, pauses)
-        pauses.close()
+        make_pauses = lambda name: Pauses(folder, name, every, should_stop, report, team)  # noqa: E731
+        state = begin(setup, config, team.to_host(init(key_init)), key_begin, init_from, report, make_pauses)
         if state is None:
-            report("stopped in the warm start; the same command resumes")
+            report("stopped before the first update; the same command resumes")
             folder.close()
             return None
         done, state = 0, state.replace(params=team.as_leader(state.params))
@@ -152,7 +151,8 @@ def train(
         done, state = found
         report(f"resumed at update {done}")
     if isinstance(folder, Workdir):
-        folder.forget(FOLDER)
+        folder.forget(WARM_START)
+        folder.forget(LESSONS)
     done, state = go_on(setup, config, team.to_devices(state), done, update, folder, report, should_stop, team)
     state = team.to_host(state)
     folder.close()
@@ -169,23 +169,50 @@ def begin(
     key: jax.Array,
     init_from: Mapping[str, np.ndarray] | None,
     report: Report,
-    pauses: Pauses,
+    make_pauses: Callable[[str], Pauses],
 ) -> trainer.TrainState | None:
-    """A fresh `state`, its networks as published, or warmed up, or both. None if stopped, what was learnt saved."""
+    """A fresh `state`, its networks as published, or warmed up, or both, and taught to get up if the config asks for
+    it. None if stopped, what was learnt saved."""
     if init_from is not None:
         params, normalizers = read_training_tensors(init_from, state.params)
         state = state.replace(params=params, **normalizers)
-    if init_from is not None and not config.warm_start_always:
-        return state
-    log = lambda *line: report(_warm_line(*line))  # noqa: E731
-    params, obs_normalizer, encoder_normalizer = jax.tree.map(
-        jnp.asarray, (state.params, state.obs_normalizer, state.encoder_normalizer)
-    )
-    normalizers = obs_normalizer, encoder_normalizer
-    warmed = warm_start.fit(
-        key, setup.settings, setup.env, setup.reference, params, *normalizers, log, pauses.resume, pauses.pause
-    )
-    return None if warmed is None else state.replace(params=warmed)
+    if init_from is None or config.warm_start_always:
+        params = warm_up(setup, state, key, report, make_pauses(WARM_START))
+        if params is None:
+            return None
+        state = state.replace(params=params)
+    if setup.settings.rising.rounds:
+        actor = teach_rising(setup, state, jax.random.fold_in(key, 1), report, make_pauses(LESSONS))
+        if actor is None:
+            return None
+        state = state.replace(params=state.params.replace(actor=actor))
+    return state
+
+
+def warm_up(
+    setup: _Setup, state: trainer.TrainState, key: jax.Array, report: Report, pauses: Pauses
+) -> trainer.Networks | None:
+    """Networks after the warm start; None if stopped."""
+    args = jax.tree.map(jnp.asarray, (state.params, state.obs_normalizer, state.encoder_normalizer))
+    log = lambda *line: report(_phase_line("warm start", *line))  # noqa: E731
+    try:
+        return warm_start.fit(key, setup.settings, setup.env, setup.reference, *args, log, pauses.resume, pauses.pause)
+    finally:
+        pauses.close()
+
+
+def teach_rising(
+    setup: _Setup, state: trainer.TrainState, key: jax.Array, report: Report, pauses: Pauses
+) -> Params | None:
+    """The actor after lessons in getting up; None if stopped."""
+    state = jax.tree.map(jnp.asarray, state)
+    log = lambda *line: report(_phase_line("lessons in getting up", *line))  # noqa: E731
+    try:
+        return lessons.learn_rising(
+            key, setup.settings, setup.env, setup.reference, state, log, pauses.resume, pauses.pause
+        )
+    finally:
+        pauses.close()
 
 
 def go_on(
@@ -245,8 +272,8 @@ def load(workdir: str | Path) -> TrainedController:
     return setup.result(found[1], read_metrics(folder.path), config)
 
 
-def _warm_line(name: str, step: int, metrics: Mapping[str, Any]) -> str:
-    return f"warm start, {name} {step}: " + ", ".join(f"{k} {float(v):.4f}" for k, v in metrics.items())
+def _phase_line(phase: str, name: str, step: int, metrics: Mapping[str, Any]) -> str:
+    return f"{phase}, {name} {step}: " + ", ".join(f"{k} {float(v):.4f}" for k, v in metrics.items())
 
 
 def _line(done: int, total: int, batch: int, rate: float, row: Mapping[str, float]) -> str:

@@ -28,12 +28,10 @@ class StartSettings:
     fall_share: float
     num_fall_states: int
     fall_refresh: int  # updates after which other fall states are dropped; 0: never
-    rising_share: float  # of those, the ones that begin on a motion's way up instead
+    rising_share: float  # of those, the ones that begin on the way up instead
     recovery_share: float  # of falls that become recovery episodes
     recovery_steps: int
     recovery_sigma: float  # factor on the action noise in them: getting up wants bolder tries
-    lift: float  # of the weight, the most that a pull on the trunk takes in them; each world has 0.6 to 1 of that
-    lift_fade: tuple[float, float]  # million samples at which it begins and ends to fade
     max_tracking_error: float  # [m] at which a world that follows a motion has lost it
 
 
@@ -148,6 +146,20 @@ class WarmStartSettings:
 
 
 @dataclass(frozen=True)
+class RisingSettings:
+    """Getting up, where `reward.weights.rising` asks for it: the way there, and lessons in it before PPO."""
+
+    falls: int  # that the way is recorded from
+    moments: int  # of the way that are kept
+    rounds: int  # of lessons; 0: none
+    memory: int  # rounds that are learned from
+    steps: int  # minibatches per round
+    batch: int
+    lr: float
+    balance_weight: float  # see WarmStartSettings
+
+
+@dataclass(frozen=True)
 class LowLevelSettings:
     objective: str  # one of OBJECTIVES
     start: StartSettings
@@ -159,6 +171,7 @@ class LowLevelSettings:
     sampling: SamplingSettings
     disturbance: DisturbanceSettings
     warm_start: WarmStartSettings
+    rising: RisingSettings
     seed: int
 
     @classmethod
@@ -174,6 +187,7 @@ class LowLevelSettings:
             sampling=_read(SamplingSettings, config["sampling"]),
             disturbance=_read(DisturbanceSettings, config["disturbance"]),
             warm_start=_read(WarmStartSettings, config["warm_start"]),
+            rising=_read(RisingSettings, config["rising"]),
             seed=int(config["seed"]),
         )
         settings.check()
@@ -190,8 +204,10 @@ class LowLevelSettings:
             raise UserError(f"objective is {self.objective!r}; choose one of {', '.join(OBJECTIVES)}")
         if sorted(weights) != sorted(REWARD_TERMS):
             raise UserError(f"reward.weights wants {', '.join(REWARD_TERMS)}; it has {', '.join(sorted(weights))}")
-        if not (0.0 <= start.rising_share <= 1.0 and start.lift >= 0.0 and start.recovery_sigma > 0.0):
-            raise UserError("start wants a rising_share in [0, 1], a lift of at least 0 and a positive recovery_sigma")
+        if not (0.0 <= start.rising_share <= 1.0 and start.recovery_sigma > 0.0):
+            raise UserError("start wants a rising_share in [0, 1] and a positive recovery_sigma")
+        if self.rising.rounds and not (weights["rising"] and start.fall_share):
+            raise UserError("rising.rounds teach nobody while reward.weights.rising or start.fall_share is 0")
         for name, schedule in (("lr_schedule", self.lr_schedule), ("sigma_schedule", self.sigma_schedule)):
             if schedule.shape not in SHAPES:
                 raise UserError(f"{name}.shape is {schedule.shape!r}; choose one of {', '.join(SHAPES)}")

@@ -8,10 +8,11 @@ import jax.numpy as jnp
 from anyskill_brax.envs.humanoid_env import HumanoidEnv
 from anyskill_brax.low_level import clips, schedules
 from anyskill_brax.low_level.devices import Devices
-from anyskill_brax.low_level.getting_up import Way, rising_rows
+from anyskill_brax.low_level.getting_up import Way
 from anyskill_brax.low_level.reference import Reference
 from anyskill_brax.low_level.settings import LowLevelSettings
 from anyskill_brax.low_level.state import Networks, TrainState, make_modules, make_optimizers
+from anyskill_brax.low_level.worlds import drop_fall_states
 from anyskill_brax.types import Params
 
 
@@ -23,20 +24,22 @@ class Stage:
     modules: Networks
     optimizers: Networks
     devices: Devices
-    way: Way
-    rising: jax.Array  # [R] int32 rows at which a motion gets up
+    way: Way | None  # up from the floor; None where nobody is asked to go it
 
     @classmethod
     def create(cls, settings: LowLevelSettings, env: HumanoidEnv, reference: Reference, devices: Devices) -> "Stage":
         modules = make_modules(settings.networks, settings.conditional, env.character.action_dim)
-        way = Way.create(env.character, reference)
-        rising = jnp.asarray(rising_rows(env.character, reference), jnp.int32)
-        return cls(settings, env, reference, modules, make_optimizers(settings), devices, way, rising)
+        way = None
+        if settings.reward.weights["rising"]:
+            key_fall, key_way = jax.random.split(jax.random.PRNGKey(settings.seed))
+            falls = drop_fall_states(key_fall, env, settings.rising.falls)
+            way = Way.record(key_way, env, falls, settings.rising.moments)
+        return cls(settings, env, reference, modules, make_optimizers(settings), devices, way)
 
     @property
     def pays_rising(self) -> bool:
         """Whether recovery episodes have a reward of their own."""
-        return bool(self.settings.reward.weights["rising"])
+        return self.way is not None
 
     @property
     def num_worlds(self) -> int:

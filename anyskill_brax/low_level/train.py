@@ -113,8 +113,8 @@ def first_state(stage: Stage, key: PRNGKey, params: Networks | None = None) -> T
             count=jnp.zeros((), jnp.int32),
         ),
         worlds=worlds.start(
-            devices.own(key_start), env, reference, fall_states, stage.rising, start,
-            worlds.Chances(jnp.asarray(settings.reward.follow_share[0]), jnp.asarray(start.lift)),
+            devices.own(key_start), env, reference, fall_states, stage.way, start,
+            jnp.asarray(settings.reward.follow_share[0]),
             nets.latent_dim, stage.num_worlds,
         ),
         clips=clips.ClipStats.create(reference.weight.size),

@@ -298,7 +298,7 @@ class Pupil:
         return jax.lax.scan(control_step, room, jax.random.split(key_steps, warm.horizon))
 
     def _study(self, key: PRNGKey, params: Params, opt, lessons: Lesson):
-        return _study(self._actor, self.optimizer, self._settings.warm_start, self._env, key, params, opt, lessons)
+        return study(self._actor, self.optimizer, self._settings.warm_start, self._env, key, params, opt, lessons)
 
 
 def first_progress(params: Networks, encoder_optimizer: optax.GradientTransformation, pupil: Pupil) -> Progress:
@@ -328,7 +328,7 @@ def remember(memory: Lesson, lesson: Lesson, number: jax.Array | int) -> Lesson:
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))
-def _study(actor: Any, optimizer, warm, env: HumanoidEnv, key: PRNGKey, params: Any, opt, lessons: Lesson):
+def study(actor: Any, optimizer, warm, env: HumanoidEnv, key: PRNGKey, params: Any, opt, lessons: Lesson):
     """Regress the teacher's PD targets over the remembered lessons `[R, T, W]`, joints that balance counting more."""
     flat = jax.tree.map(lambda x: x.reshape(-1, *x.shape[3:]), lessons)
     scale = jnp.asarray(env.character.action_scale)

@@ -2,8 +2,7 @@
 
 A world either *follows* a motion (its latent is the encoder's for the coming window, renewed when that is over) or
 holds a latent for a random number of steps, as in ASE: one uniform on the sphere, a motion's, or a still pose's.
-Whoever has fallen may get a recovery episode, in which the floor is allowed, rising is paid for, and a pull may
-help.
+Whoever has fallen may get a recovery episode, in which the floor is allowed and rising is paid for.
 """
 
 from collections.abc import Callable
@@ -13,6 +12,7 @@ import jax.numpy as jnp
 from flax import struct
 
 from anyskill_brax.envs.humanoid_env import HumanoidEnv, HumanoidState
+from anyskill_brax.low_level.getting_up import Way
 from anyskill_brax.low_level.reference import Reference, tracking_error
 from anyskill_brax.low_level.settings import StartSettings
 from anyskill_brax.networks import sample_latents
@@ -36,7 +36,6 @@ class Worlds:
     age: jax.Array  # [W] int32 control steps of this episode
     error: jax.Array  # [W] tracking error now, where there is a target [m]
     grace: jax.Array  # [W] int32 control steps left of a recovery episode, in which falling is allowed
-    lift: jax.Array  # [W] share of the weight that a pull takes in it, see `getting_up.pull`
 
     @property
     def recovering(self) -> jax.Array:
@@ -44,46 +43,38 @@ class Worlds:
         return self.grace > 0
 
 
-@struct.dataclass
-class Chances:
-    """What the schedules say of new episodes now, `[]` each."""
-
-    follows: jax.Array  # share of them that follow a motion
-    lift: jax.Array  # the most of the weight that a pull takes in a recovery episode
-
-
 def start(
     key: PRNGKey,
     env: HumanoidEnv,
     reference: Reference,
     fall_states: HumanoidState,
-    rising: jax.Array,
+    way: Way | None,
     settings: StartSettings,
-    chances: Chances,
+    follow_share: jax.Array,
     latent_dim: int,
     num_worlds: int,
 ) -> Worlds:
     """Fresh episodes for `W` worlds: reference-state, default-pose or fall-state starts (ASE, section 6.2).
 
-    Some of those that are to recover begin in a moment in which a motion gets up, one of the rows `rising [R]`, instead
-    of in one of `fall_states`.
-
-    Their latents are due at once: `renew_latents` draws them.
+    `follow_share []`: of worlds that follow a motion. Some of those that are to recover begin on the `way` up instead
+    of in one of `fall_states`. Their latents are due at once: `renew_latents` draws them.
     """
-    keys = jax.random.split(key, 7)
+    keys = jax.random.split(key, 6)
     shape = (num_worlds,)
-    follows = jax.random.bernoulli(keys[0], chances.follows, shape)
+    follows = jax.random.bernoulli(keys[0], follow_share, shape)
     row = reference.sample(keys[1], shape)
     draw = jax.random.uniform(keys[2], shape)
     from_fall = ~follows & (draw < settings.fall_share)
-    on_the_way = from_fall & jax.random.bernoulli(keys[5], settings.rising_share, shape)
-    row = jnp.where(on_the_way, rising[jax.random.randint(keys[6], shape, 0, rising.size)], row)
+    on_the_way = jax.random.bernoulli(keys[5], settings.rising_share, shape)
     from_default = ~follows & ~from_fall & (draw < settings.fall_share + settings.default_share)
     on_reference = env.place(reference.qpos[row], reference.qvel[row], reference.window(row, env.num_frames))
     fallen = jax.tree.map(lambda x: x[jax.random.randint(keys[3], shape, 0, x.shape[0])], fall_states)
+    if way is not None:
+        moment = jax.random.randint(keys[4], shape, 0, way.progress.size)
+        fallen = select(on_the_way, env.place(way.qpos[moment], way.qvel[moment]), fallen)
     zero = jnp.zeros(shape, jnp.int32)
     return Worlds(
-        humanoid=select(from_default, env.place_default(shape), select(from_fall & ~on_the_way, fallen, on_reference)),
+        humanoid=select(from_default, env.place_default(shape), select(from_fall, fallen, on_reference)),
         latent=jnp.zeros((num_worlds, latent_dim)),
         source=row,
         row=row,
@@ -94,7 +85,6 @@ def start(
         age=zero,
         error=jnp.zeros(shape),
         grace=jnp.where(from_fall, settings.recovery_steps, 0),
-        lift=chances.lift * jax.random.uniform(keys[4], shape, minval=0.6),
     )
 
 

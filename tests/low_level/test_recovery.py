@@ -1,4 +1,4 @@
-"""Getting up from falls: what is paid, what helps, who is helped."""
+"""Getting up from falls: the way that leads there, what is paid for on it, the lessons in it."""
 
 import dataclasses
 
@@ -7,23 +7,26 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from anyskill_brax.low_level import getting_up, rollout, worlds
+from anyskill_brax.envs import observations
+from anyskill_brax.low_level import getting_up, lessons, rollout, routines, worlds
 from anyskill_brax.low_level import train as trainer
 from anyskill_brax.low_level.devices import ALONE
-from anyskill_brax.low_level.getting_up import Way, rising, rising_rows
-from anyskill_brax.low_level.objectives import chances, reward_terms
-from anyskill_brax.low_level.reference import Reference
+from anyskill_brax.low_level.getting_up import Way, rising
+from anyskill_brax.low_level.objectives import reward_terms
+from anyskill_brax.low_level.pauses import LESSONS, Pauses
+from anyskill_brax.low_level.settings import LowLevelSettings
 from anyskill_brax.low_level.stage import Stage
-from anyskill_brax.motion.io import motion_from_qpos
-from anyskill_brax.motion.library import MotionLibrary
+from anyskill_brax.low_level.team import Team
+from anyskill_brax.types import UserError
+from anyskill_brax.workdir import Workdir
 
 
 @pytest.fixture(scope="module")
 def recovering(quick_ase):
-    """The tiny run, most of whose worlds begin on the floor and are pulled up."""
+    """The tiny run, most of whose worlds begin on the floor."""
     setup, settings = quick_ase.setup, quick_ase.setup.settings
     weights = settings.reward.weights.copy({"rising": 0.5})
-    start = dataclasses.replace(settings.start, fall_share=0.6, lift=0.5, lift_fade=(0.0, 1.0), recovery_sigma=3.0)
+    start = dataclasses.replace(settings.start, fall_share=0.6, recovery_sigma=3.0)
     reward = dataclasses.replace(settings.reward, weights=weights, follow_share=(0.3, 0.0))
     settings = dataclasses.replace(settings, start=start, reward=reward)
     init, _ = trainer.make_train(settings, setup.env, setup.reference)
@@ -50,85 +53,128 @@ def test_who_recovers_tries_more_boldly(recovering):
     np.testing.assert_allclose(steps.sigma, np.where(steps.recovers, 3.0 * sigma, sigma), rtol=1e-6)
 
 
-def test_the_pull_carries_its_share_of_the_weight_while_the_head_is_low(quick_ase, recovering):
-    env, state = quick_ase.setup.env, recovering[1]
-    character = env.character
-    lying = jax.tree.map(lambda x: x[:4], state.fall_states)
-    standing = env.place_default((4,))
+@pytest.mark.parametrize("routine", [routines.BACK, routines.FRONT])
+def test_routines_are_alike_on_both_sides_within_reach_and_end_standing(character, routine):
+    targets = np.asarray(routines.routines(character)[routine])
+    assert (targets >= character.joint_low - 1e-6).all() and (targets <= character.joint_high + 1e-6).all()
+    np.testing.assert_allclose(targets[-1], 0.0, atol=1e-6)
+    column = {name: targets[:, i] for i, name in enumerate(character.joint_names)}
+    for hinge in ("shoulder_x", "hip_z"):
+        np.testing.assert_allclose(column[f"left_{hinge}"], -column[f"right_{hinge}"], atol=1e-6)
+    np.testing.assert_array_equal(column["left_knee"], column["right_knee"])
 
-    def forces(humanoid, grace):
-        world = jax.tree.map(lambda x: x[:4], state.worlds).replace(
-            humanoid=humanoid, grace=jnp.full(4, grace), lift=jnp.array([0.0, 0.5, 0.9, 0.9])
-        )
-        return np.asarray(getting_up.pull(character, world))
 
-    pulled = forces(lying, 10)
-    weight = 9.81 * float(character.model.body_mass.sum())
-    np.testing.assert_allclose(pulled[:, character.body("torso"), 2], weight * np.array([0, 0.5, 0.9, 0.9]), rtol=1e-4)
-    assert np.count_nonzero(pulled) == 3  # one body, one direction
-    np.testing.assert_allclose(forces(standing, 10), 0.0, atol=0.1)
-    assert not forces(lying, 0).any()
+def test_a_routine_begins_from_lying_straight_and_still(character, quick_ase):
+    env = quick_ase.setup.env
+    back, front = ([np.cos(a), 0.0, np.sin(a), 0.0] for a in (-np.pi / 4, np.pi / 4))  # about y, to the left
+    lying = np.tile(character.default_qpos, (4, 1))
+    lying[:, 3:7] = [back, front, back, front]
+    lying[2, 7 + character.joint_names.index("left_knee")] = 1.0
+    qvel = np.zeros((4, 34))
+    qvel[3, 3] = 2.0
+    begins, which = routines.may_begin(character, env.place(env.grounded(jnp.asarray(lying)), jnp.asarray(qvel)))
+    np.testing.assert_array_equal(begins, [True, True, False, False])
+    np.testing.assert_array_equal(which[:2], [routines.BACK, routines.FRONT])
+    assert not routines.may_begin(character, env.place_default())[0]
 
 
 @pytest.fixture(scope="module")
-def up_and_down(character):
-    """A clip that sinks to the floor within a second and rises in the next, and one that stays down."""
-    qpos = np.tile(character.default_qpos, (60, 1))
-    sinking = np.concatenate([np.linspace(0.0, 0.7, 30), np.linspace(0.7, 0.0, 30)])
-    up, down = qpos.copy(), qpos.copy()
-    up[:, 2] -= sinking
-    down[:, 2] -= 0.7
-    clips = [motion_from_qpos(character, name, 30.0, q) for name, q in (("up", up), ("down", down))]
-    return Reference.create(character, MotionLibrary.create(clips)), 1.35 - sinking
+def way(quick_ase) -> Way:
+    env = quick_ase.setup.env
+    return Way.record(jax.random.PRNGKey(0), env, worlds.drop_fall_states(jax.random.PRNGKey(1), env, 64), 4096)
 
 
-def test_starts_on_the_way_up_are_low_and_soon_high(character, up_and_down):
-    reference, head = up_and_down
-    rows = rising_rows(character, reference)
-    assert rows.max() < 60
-    assert head[rows].max() < 0.75 * 1.35 and np.median(head[rows]) < 0.85  # the deepest are drawn most
+def test_the_way_leads_from_the_floor_to_standing(character, quick_ase, way):
+    bodies = quick_ase.setup.env.place(way.qpos.at[:, :2].add(3.0), way.qvel).bodies  # wherever it lies
+    obs = observations.observe(bodies)
+    high, progress = np.asarray(getting_up.head_part(character, obs)), np.asarray(way.progress)
+    assert progress.min() > 0.0 and progress.max() < 1.0 and high.max() <= getting_up.STANDING
+    assert high[progress < 0.5].max() < 0.6 and np.median(high[progress > 0.97]) > 0.7
+    few = slice(None, None, getting_up.SPARSE)
+    mine = getting_up.feature(character, obs)
+    np.testing.assert_array_less(progress[few] - 1e-3, way.along(mine[few]))
+    np.testing.assert_allclose(way.action(mine[:64]), way.actions[:64], atol=1e-6)
 
 
-def test_the_way_leads_from_the_floor_to_the_feet_and_to_standing(character, up_and_down, quick_ase):
-    reference, head = up_and_down
-    way, env = Way.create(character, reference), quick_ase.setup.env
-    progress = np.asarray(way.progress)
-    assert progress[0] == 0.0 and progress[-1] == progress[-2] == 1.0
-    first, last = np.flatnonzero(head < 0.75 * 1.35)[0], 29 + np.flatnonzero(head[29:] > 0.9 * 1.35)[0]
-    assert 0 <= last - len(progress) + 2 - first < 15  # from about where it came down to where it is up
-    rows = np.arange(last - len(progress) + 2, last + 1)
-    bodies = env.place(reference.qpos[rows].at[:, :2].add(3.0), reference.qvel[rows]).bodies
-    np.testing.assert_array_less(progress[:-1] - 1e-3, way.along(bodies))  # wherever it stands
-    assert float(way.along(env.place_default().bodies)) == pytest.approx(1.0, abs=1e-3)
+@pytest.mark.slow
+def test_doing_as_the_nearest_moment_shows_gets_up_from_most_falls(character, quick_ase, way):
+    env = quick_ase.setup.env
+    falls = worlds.drop_fall_states(jax.random.PRNGKey(2), env, 64)
+
+    def step(state, _):
+        obs = observations.observe(state.bodies)
+        return env.advance(state, way.action(getting_up.feature(character, obs))), getting_up.head_part(character, obs)
+
+    head = np.asarray(jax.jit(lambda s: jax.lax.scan(step, s, length=150)[1])(falls))
+    assert head[0].max() < 0.6
+    assert (head > getting_up.STANDING).any(axis=0).mean() > 0.5
 
 
-def test_without_a_motion_that_gets_up_standing_is_the_way(character, quick_ase):
-    way = Way.create(character, quick_ase.setup.reference)
-    np.testing.assert_array_equal(way.progress, [1.0])
-    assert {*rising_rows(character, quick_ase.setup.reference)} == {0}
+def test_without_a_fall_that_was_got_up_from_there_is_no_way(quick_ase):
+    env = quick_ase.setup.env
+    falls = env.place_default((2,))
+    with pytest.raises(UserError, match="none of 2 falls"):
+        Way.record(jax.random.PRNGKey(0), env, falls, 16)  # never down, so never up from there
 
 
 def test_some_recoveries_begin_on_the_way_up(quick_ase, recovering):
     stage, state = recovering[:2]
-    reference, rows = quick_ase.setup.reference, jnp.array([3, 5])
     begin = dataclasses.replace(stage.settings.start, fall_share=1.0, rising_share=0.5)
-    chance = worlds.Chances(follows=jnp.zeros(()), lift=jnp.asarray(0.5))
-    begun = worlds.start(jax.random.PRNGKey(4), stage.env, reference, state.fall_states, rows, begin, chance, 8, 400)
+    begun = worlds.start(
+        jax.random.PRNGKey(4), stage.env, quick_ase.setup.reference, state.fall_states, stage.way, begin,
+        jnp.zeros(()), 8, 400,
+    )  # fmt: skip
     assert (np.asarray(begun.grace) == begin.recovery_steps).all()
     qpos = np.asarray(begun.humanoid.physics.qpos)
-    on_the_way = (qpos[:, None] == np.asarray(reference.qpos)[[3, 5]]).all(-1).any(-1)
+    on_the_way = (qpos[:, None] == np.asarray(stage.way.qpos)).all(-1).any(-1)
     assert on_the_way.mean() == pytest.approx(0.5, abs=0.1)
-    assert float(begun.lift.min()) >= 0.3 - 1e-6 and float(begun.lift.max()) <= 0.5
-
-
-def test_help_fades_with_the_samples(recovering):
-    stage, state, _ = recovering
-    now = lambda updates: chances(stage, state.replace(updates=jnp.asarray(updates)))  # noqa: E731
-    half = round(0.5e6 / stage.samples_per_update)
-    assert [float(now(n).lift) for n in (0, half, 2 * half + 1)] == pytest.approx([0.5, 0.25, 0.0], abs=1e-3)
 
 
 def test_rising_is_one_in_standing_and_little_on_the_floor(quick_ase, recovering):
     env, (stage, state) = quick_ase.setup.env, recovering[:2]
     assert float(rising(env.character, stage.way, env.place_default().bodies)) == pytest.approx(1.0, abs=1e-3)
-    assert float(rising(env.character, stage.way, state.fall_states.bodies).max()) < 0.25
+    assert float(rising(env.character, stage.way, state.fall_states.bodies).max()) < 0.35
+
+
+def test_lessons_show_the_way_to_who_is_down_and_to_all_others_what_they_do(character, recovering):
+    stage, state, steps = recovering
+    shown = lessons.show(stage, state, steps)
+    usual = stage.modules.actor.apply(state.params.actor, state.obs_normalizer(steps.obs), steps.latent)
+    down = np.asarray(steps.recovers & (getting_up.head_part(character, steps.obs) < getting_up.STANDING))
+    assert 0 < down.mean() < 1
+    np.testing.assert_allclose(np.asarray(shown.action)[~down], np.asarray(usual)[~down], rtol=1e-5, atol=1e-6)
+    lying = getting_up.feature(character, steps.obs[0])
+    np.testing.assert_allclose(np.asarray(shown.action)[0][down[0]], np.asarray(stage.way.action(lying))[down[0]])
+
+
+@pytest.fixture(scope="module")
+def learn(recovering):
+    """`learn(resume, pause)`: always the same four rounds."""
+    stage, state = recovering[:2]
+    settings = dataclasses.replace(stage.settings, rising=dataclasses.replace(stage.settings.rising, rounds=4))
+    return lambda *pausing: lessons.learn_rising(
+        jax.random.PRNGKey(0), settings, stage.env, stage.reference, state, lambda *line: None, *pausing
+    )
+
+
+@pytest.mark.slow
+def test_lessons_killed_after_a_save_end_in_the_same_bits(learn, recovering, tmp_path):
+    folder = Workdir(tmp_path / "run", {})
+    open_pauses = lambda: Pauses(folder, LESSONS, 0.0, lambda: False, lambda line: None, Team.of_one())  # noqa: E731
+    pauses = open_pauses()
+    straight = learn(pauses.resume, lambda progress: int(progress.done) == 2 and pauses.pause(progress))
+    pauses.close()
+    pauses = open_pauses()
+    begun = []
+    resumed = learn(pauses.resume, lambda progress: begun.append(int(progress.done)))
+    pauses.close()
+    folder.close()
+    assert begun == [2, 3, 4]
+    jax.tree.map(np.testing.assert_array_equal, resumed, straight)
+    before = recovering[1].params.actor
+    assert any(np.abs(a - b).max() > 1e-4 for a, b in zip(*map(jax.tree.leaves, (before, resumed)), strict=True))
+
+
+def test_lessons_for_nobody_are_refused(quick_config):
+    with pytest.raises(UserError, match="teach nobody"):
+        LowLevelSettings.from_config(quick_config("quicktest", {"rising.rounds": 2}))

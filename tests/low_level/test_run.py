@@ -112,10 +112,9 @@ def test_a_folder_belongs_to_one_configuration(updates, tmp_path):
 def test_starts_come_in_the_configured_shares(setup):
     settings: LowLevelSettings = setup.settings
     fallen = worlds.drop_fall_states(jax.random.PRNGKey(0), setup.env, 8)
-    chances = worlds.Chances(follows=jnp.asarray(0.5), lift=jnp.asarray(0.4))
     started = jax.jit(
         lambda key: worlds.start(
-            key, setup.env, setup.reference, fallen, jnp.zeros(1, int), settings.start, chances, 8, 2000
+            key, setup.env, setup.reference, fallen, None, settings.start, jnp.asarray(0.5), 8, 2000
         )
     )(jax.random.PRNGKey(1))
     follows = np.asarray(started.follows)

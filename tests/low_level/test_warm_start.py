@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from anyskill_brax.low_level import warm_start
-from anyskill_brax.low_level.pauses import FOLDER, Pauses
+from anyskill_brax.low_level.pauses import WARM_START, Pauses
 from anyskill_brax.low_level.run import _Setup
 from anyskill_brax.low_level.state import init_params, reference_normalizers
 from anyskill_brax.low_level.team import Team
@@ -40,7 +40,7 @@ def test_a_warm_start_killed_after_a_save_ends_in_the_same_bits(fit, tmp_path: P
 
     def open_run() -> tuple[Workdir, Pauses]:
         folder = Workdir(tmp_path / "run", {})
-        return folder, Pauses(folder, 0.0, lambda: False, said.append, Team.of_one())
+        return folder, Pauses(folder, WARM_START, 0.0, lambda: False, said.append, Team.of_one())
 
     folder, pauses = open_run()
     assert fit(pauses.resume, lambda progress: True) is None, "stopped"
@@ -51,20 +51,20 @@ def test_a_warm_start_killed_after_a_save_ends_in_the_same_bits(fit, tmp_path: P
     resumed = fit(pauses.resume, pauses.pause)
     pauses.close()
     folder.close()
-    assert said == ["resumed in the warm start after 4 pieces"] and straight is not None
+    assert said == ["resumed in warm_start after 4 pieces"] and straight is not None
     jax.tree.map(np.testing.assert_array_equal, resumed, straight)
 
 
 def test_a_stop_saves_and_what_is_due_is_saved(tmp_path: Path):
     folder, stop = Workdir(tmp_path / "run", {}), [False]
-    pauses = Pauses(folder, 1e9, lambda: stop[0], lambda line: None, Team.of_one())
+    pauses = Pauses(folder, WARM_START, 1e9, lambda: stop[0], lambda line: None, Team.of_one())
     progress = warm_start.Progress(jnp.asarray(3), *({"x": jnp.arange(2.0)} for _ in range(6)))  # pyright: ignore
     assert not pauses.pause(progress) and pauses.resume(progress) is None, "neither due nor asked to stop"
     stop[0] = True
     assert pauses.pause(progress)
     jax.tree.map(np.testing.assert_array_equal, pauses.resume(progress), progress)
     pauses.close()
-    eager = Pauses(folder, 0.0, lambda: False, lambda line: None, Team.of_one())
+    eager = Pauses(folder, WARM_START, 0.0, lambda: False, lambda line: None, Team.of_one())
     assert not eager.pause(progress.replace(done=jnp.asarray(4)))
     assert int(eager.resume(progress).done) == 4  # pyright: ignore[reportOptionalMemberAccess]
     eager.close()
@@ -73,13 +73,13 @@ def test_a_stop_saves_and_what_is_due_is_saved(tmp_path: Path):
 
 def test_a_kept_folder_is_forgotten(tmp_path: Path):
     folder = Workdir(tmp_path / "run", {})
-    aside = folder.aside(FOLDER)
+    aside = folder.aside(WARM_START)
     aside.save(1, {"x": jnp.arange(3)})
     aside.close()
-    assert (tmp_path / "run" / FOLDER).is_dir()
-    folder.forget(FOLDER)
-    folder.forget(FOLDER)  # twice does no harm
-    assert not (tmp_path / "run" / FOLDER).exists()
+    assert (tmp_path / "run" / WARM_START).is_dir()
+    folder.forget(WARM_START)
+    folder.forget(WARM_START)  # twice does no harm
+    assert not (tmp_path / "run" / WARM_START).exists()
     folder.close()
 
 
