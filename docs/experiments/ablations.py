@@ -1,6 +1,7 @@
 """Two questions to small runs, three seeds each: what ASE's terms do, and what the warm start saves in samples.
 
 python docs/experiments/ablations.py terms --out results.jsonl         # from cloned networks; see ablations.md
+python docs/experiments/ablations.py deaf --out results.jsonl          # from such that do not hear the latent yet
 python docs/experiments/ablations.py from_scratch --out results.jsonl  # from fresh ones, as published
 python docs/experiments/ablations.py warm_start --out results.jsonl    # see warm-start.md
 python docs/experiments/ablations.py table --out results.jsonl
@@ -179,25 +180,36 @@ class Results:
         print(json.dumps(row), flush=True)
 
 
-def terms(results: Results, seeds: list[int], million: float) -> None:
+def deaf(arm: Arm, state: trainer.TrainState, seed: int) -> trainer.TrainState:
+    """`state` with an actor that stands as it did but does not hear the latent, and an encoder that knows nothing."""
+    trunk = state.params.actor["params"]["trunk"]
+    kernel = trunk["layer_0"]["kernel"]
+    heard = kernel.shape[0] - arm.setup.settings.networks.latent_dim
+    trunk = trunk | {"layer_0": trunk["layer_0"] | {"kernel": kernel.at[heard:].set(0.0)}}
+    actor = {"params": state.params.actor["params"] | {"trunk": trunk}}
+    return state.replace(params=state.params.replace(actor=actor, encoder=arm.first(seed).params.encoder))
+
+
+def terms(results: Results, experiment: str, seeds: list[int], million: float) -> None:
     """From each seed's cloned networks, `million` samples of ASE with and without each term."""
     examiner, arms = Examiner(), {name: Arm(changes) for name, changes in TERMS.items()}
     for seed in seeds:
-        if all(results.has(experiment="terms", arm=name, seed=seed) for name in TERMS):
+        if all(results.has(experiment=experiment, arm=name, seed=seed) for name in TERMS):
             continue
         start, cost = warmed(arms["full"], seed)
-        if not results.has(experiment="terms", arm="before", seed=seed):
+        start = deaf(arms["full"], start, seed) if experiment == "deaf" else start
+        if not results.has(experiment=experiment, arm="before", seed=seed):
             answers = examiner.everything(arms["full"].controller(start))
-            results.add(experiment="terms", arm="before", seed=seed, cost=cost, answers=answers)
+            results.add(experiment=experiment, arm="before", seed=seed, cost=cost, answers=answers)
         for name, arm in arms.items():
-            if results.has(experiment="terms", arm=name, seed=seed):
+            if results.has(experiment=experiment, arm=name, seed=seed):
                 continue
             begin = time.process_time()
             state, metrics = trained(arm, arm.first(seed).replace(params=start.params), arm.updates(million))
             cpu = time.process_time() - begin
             answers = examiner.everything(arm.controller(state))
             results.add(
-                experiment="terms", arm=name, seed=seed, million=million, cpu_seconds=cpu, answers=answers,
+                experiment=experiment, arm=name, seed=seed, million=million, cpu_seconds=cpu, answers=answers,
                 metrics=metrics,
             )  # fmt: skip
 
@@ -254,14 +266,14 @@ def spread(values: np.ndarray) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("experiment", choices=("terms", "from_scratch", "warm_start", "table"))
+    parser.add_argument("experiment", choices=("terms", "deaf", "from_scratch", "warm_start", "table"))
     parser.add_argument("--out", type=Path, required=True, help="results, one line of JSON per run")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--million", type=float, help="samples per run; default 0.4 (terms), 0.5")
+    parser.add_argument("--million", type=float, help="samples per run; default 0.4 (terms, deaf), 0.5")
     options = parser.parse_args()
     results = Results(options.out)
-    if options.experiment == "terms":
-        terms(results, options.seeds, options.million or 0.4)
+    if options.experiment in ("terms", "deaf"):
+        terms(results, options.experiment, options.seeds, options.million or 0.4)
     elif options.experiment == "warm_start":
         starts(results, "warm_start", STARTS, options.seeds, options.million or 0.5)
     elif options.experiment == "from_scratch":
