@@ -190,7 +190,7 @@ def quicktest(config: Any) -> None:
     config.warm_start.update(
         dict(encoder_steps=5, encoder_batch=32, rounds=2, num_worlds=8, horizon=5, memory=2, steps=2, batch=16)
     )
-    config.rising.update(dict(falls=8, moments=64, memory=2, steps=2, batch=16))
+    config.rising.update(dict(falls=16, moments=1024, memory=2, steps=2, batch=16))
 
 
 def conditional(config: Any) -> None:

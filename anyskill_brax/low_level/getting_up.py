@@ -6,6 +6,8 @@ many falls, and what led to standing is remembered, moment by moment. The neares
 and which action comes next: a feedback that gets up from most falls. Measured in docs/experiments/getting-up.md.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,6 +18,7 @@ from anyskill_brax.character.humanoid import CONTROL_DT, Character
 from anyskill_brax.character.kinematics import BodyState
 from anyskill_brax.envs import observations
 from anyskill_brax.envs.humanoid_env import HumanoidEnv, HumanoidState
+from anyskill_brax.low_level.falls import drop_fall_states
 from anyskill_brax.low_level.routines import may_begin, routines
 from anyskill_brax.types import PRNGKey, UserError
 
@@ -45,17 +48,18 @@ class Way:
     progress: jax.Array  # [K] 1 where it stands, less the part of SECONDS that is left until then
 
     @classmethod
-    def record(cls, key: PRNGKey, env: HumanoidEnv, falls: HumanoidState, moments: int) -> "Way":
-        """From the routines played from `falls [N]`; `moments`: K, drawn with replacement if there are fewer."""
-        recording = jax.tree.map(np.asarray, jax.jit(lambda falls: _play(env, falls))(falls))
+    def record(cls, key: PRNGKey, env: HumanoidEnv, falls: int, moments: int) -> "Way":
+        """From the routines played from so many falls; `moments`: K, drawn with replacement if there are fewer."""
+        key_fall, key_draw = jax.random.split(key)
+        recording = jax.tree.map(np.asarray, _play(env, falls, key_fall))
         up = recording.head > STANDING  # [T, N]
         up[:-STEADY] &= up[STEADY:]
         steps, last = np.arange(len(up))[:, None], np.argmax(up, axis=0)
         useful = up.any(axis=0) & (steps < last)
         left = (last - steps)[useful] * (CONTROL_DT / SECONDS)
         if not left.size:
-            raise UserError(f"none of {len(useful[0])} falls was got up from; give rising.falls a larger number")
-        rng = np.random.default_rng(np.asarray(jax.random.bits(key, (2,))))
+            raise UserError(f"none of {falls} falls was got up from; give rising.falls a larger number")
+        rng = np.random.default_rng(np.asarray(jax.random.bits(key_draw, (2,))))
         rows = rng.permutation(len(left))[:moments] if moments <= len(left) else rng.integers(len(left), size=moments)
         drawn = lambda x: jnp.asarray(x[useful][rows])  # noqa: E731
         features = feature(env.character, drawn(recording.obs))
@@ -94,8 +98,9 @@ class _Recording:
     head: jax.Array  # see `head_part`, of the state before the action
 
 
-def _play(env: HumanoidEnv, falls: HumanoidState) -> _Recording:
-    """Stretch out until a routine may begin, then play it."""
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _play(env: HumanoidEnv, falls: int, key: PRNGKey) -> _Recording:
+    """Fall; stretch out until a routine may begin, then play it."""
     targets = routines(env.character)
 
     def control_step(carry: tuple[HumanoidState, jax.Array, jax.Array], _):
@@ -115,8 +120,7 @@ def _play(env: HumanoidEnv, falls: HumanoidState) -> _Recording:
         )
         return (env.advance(humanoid, action), jnp.where(clock >= 0, clock + 1, clock), which), step
 
-    count = falls.physics.qpos.shape[0]
-    begin = falls, jnp.full(count, -1), jnp.zeros(count, int)
+    begin = drop_fall_states(key, env, falls), jnp.full(falls, -1), jnp.zeros(falls, int)
     return jax.lax.scan(control_step, begin, length=round(SECONDS / CONTROL_DT))[1]
 
 

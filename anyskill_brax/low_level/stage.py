@@ -12,7 +12,6 @@ from anyskill_brax.low_level.getting_up import Way
 from anyskill_brax.low_level.reference import Reference
 from anyskill_brax.low_level.settings import LowLevelSettings
 from anyskill_brax.low_level.state import Networks, TrainState, make_modules, make_optimizers
-from anyskill_brax.low_level.worlds import drop_fall_states
 from anyskill_brax.types import Params
 
 
@@ -31,9 +30,8 @@ class Stage:
         modules = make_modules(settings.networks, settings.conditional, env.character.action_dim)
         way = None
         if settings.reward.weights["rising"]:
-            key_fall, key_way = jax.random.split(jax.random.PRNGKey(settings.seed))
-            falls = drop_fall_states(key_fall, env, settings.rising.falls)
-            way = Way.record(key_way, env, falls, settings.rising.moments)
+            rising = settings.rising
+            way = Way.record(jax.random.PRNGKey(settings.seed), env, rising.falls, rising.moments)
         return cls(settings, env, reference, modules, make_optimizers(settings), devices, way)
 
     @property

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from anyskill_brax.envs.humanoid_env import HumanoidEnv, HumanoidState
 from anyskill_brax.low_level import clips, worlds
 from anyskill_brax.low_level.devices import ALONE, Devices
+from anyskill_brax.low_level.falls import drop_fall_states
 from anyskill_brax.low_level.objectives import reward_terms
 from anyskill_brax.low_level.policy_learning import learn_policy
 from anyskill_brax.low_level.reference import Reference
@@ -64,7 +65,7 @@ def renew_fall_states(stage: Stage, state: TrainState, key: PRNGKey) -> TrainSta
         return state
 
     def drop() -> HumanoidState:
-        return worlds.drop_fall_states(stage.devices.own(key), stage.env, state.fall_states.window.shape[0])
+        return drop_fall_states(stage.devices.own(key), stage.env, state.fall_states.window.shape[0])
 
     due = (state.updates % every == 0) & (state.updates > 0)
     return state.replace(fall_states=jax.lax.cond(due, drop, lambda: state.fall_states))
@@ -98,7 +99,7 @@ def first_state(stage: Stage, key: PRNGKey, params: Networks | None = None) -> T
     nets, learner, start = settings.networks, settings.learner, settings.start
     key_net, key_fall, key_start, key_run, key_norm = jax.random.split(key, 5)
     params = init_params(key_net, settings, env) if params is None else params
-    fall_states = worlds.drop_fall_states(devices.own(key_fall), env, start.num_fall_states // devices.count)
+    fall_states = drop_fall_states(devices.own(key_fall), env, start.num_fall_states // devices.count)
     obs_normalizer, disc_normalizer = reference_normalizers(key_norm, env, reference, nets.num_frames)
     room = learner.replay // devices.count
     return TrainState(

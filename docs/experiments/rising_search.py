@@ -18,8 +18,8 @@ import numpy as np
 from anyskill_brax.character.humanoid import CONTROL_DT, load_character
 from anyskill_brax.character.kinematics import BodyState
 from anyskill_brax.envs.humanoid_env import HumanoidEnv, HumanoidState
+from anyskill_brax.low_level.falls import drop_fall_states
 from anyskill_brax.low_level.routines import HINGES, both_sides, chest_up
-from anyskill_brax.low_level.worlds import drop_fall_states
 
 POPULATION, ELITES, ONE_START = 128, 16, 40  # generations in which all candidates begin from one fall
 GUESSES = {

@@ -11,6 +11,7 @@ from anyskill_brax.envs import observations
 from anyskill_brax.low_level import getting_up, lessons, rollout, routines, worlds
 from anyskill_brax.low_level import train as trainer
 from anyskill_brax.low_level.devices import ALONE
+from anyskill_brax.low_level.falls import drop_fall_states
 from anyskill_brax.low_level.getting_up import Way, rising
 from anyskill_brax.low_level.objectives import reward_terms
 from anyskill_brax.low_level.pauses import LESSONS, Pauses
@@ -72,21 +73,16 @@ def test_a_routine_begins_from_lying_straight_and_still(character, quick_ase):
     lying[2, 7 + character.joint_names.index("left_knee")] = 1.0
     qvel = np.zeros((4, 34))
     qvel[3, 3] = 2.0
-    begins, which = routines.may_begin(character, env.place(env.grounded(jnp.asarray(lying)), jnp.asarray(qvel)))
+    begins, which = jax.jit(lambda q, v: routines.may_begin(character, env.place(env.grounded(q), v)))(lying, qvel)
     np.testing.assert_array_equal(begins, [True, True, False, False])
     np.testing.assert_array_equal(which[:2], [routines.BACK, routines.FRONT])
     assert not routines.may_begin(character, env.place_default())[0]
 
 
-@pytest.fixture(scope="module")
-def way(quick_ase) -> Way:
-    env = quick_ase.setup.env
-    return Way.record(jax.random.PRNGKey(0), env, worlds.drop_fall_states(jax.random.PRNGKey(1), env, 64), 4096)
-
-
-def test_the_way_leads_from_the_floor_to_standing(character, quick_ase, way):
-    bodies = quick_ase.setup.env.place(way.qpos.at[:, :2].add(3.0), way.qvel).bodies  # wherever it lies
-    obs = observations.observe(bodies)
+def test_the_way_leads_from_the_floor_to_standing(character, quick_ase, recovering):
+    env, way = quick_ase.setup.env, recovering[0].way
+    place = jax.jit(lambda qpos, qvel: observations.observe(env.place(qpos, qvel).bodies))
+    obs = place(way.qpos.at[:, :2].add(3.0), way.qvel)  # wherever it lies
     high, progress = np.asarray(getting_up.head_part(character, obs)), np.asarray(way.progress)
     assert progress.min() > 0.0 and progress.max() < 1.0 and high.max() <= getting_up.STANDING
     assert high[progress < 0.5].max() < 0.6 and np.median(high[progress > 0.97]) > 0.7
@@ -97,33 +93,40 @@ def test_the_way_leads_from_the_floor_to_standing(character, quick_ase, way):
 
 
 @pytest.mark.slow
-def test_doing_as_the_nearest_moment_shows_gets_up_from_most_falls(character, quick_ase, way):
-    env = quick_ase.setup.env
-    falls = worlds.drop_fall_states(jax.random.PRNGKey(2), env, 64)
+def test_doing_as_the_nearest_moment_shows_gets_up_from_falls(character, quick_ase, recovering):
+    """From about half of other falls, with the moments of no more than sixteen."""
+    env, way = quick_ase.setup.env, recovering[0].way
 
     def step(state, _):
         obs = observations.observe(state.bodies)
         return env.advance(state, way.action(getting_up.feature(character, obs))), getting_up.head_part(character, obs)
 
-    head = np.asarray(jax.jit(lambda s: jax.lax.scan(step, s, length=150)[1])(falls))
+    @jax.jit
+    def play(key):
+        return jax.lax.scan(step, drop_fall_states(key, env, 64), length=150)[1]
+
+    head = np.asarray(play(jax.random.PRNGKey(2)))
     assert head[0].max() < 0.6
-    assert (head > getting_up.STANDING).any(axis=0).mean() > 0.5
+    assert (head > getting_up.STANDING).any(axis=0).mean() > 0.25
 
 
-def test_without_a_fall_that_was_got_up_from_there_is_no_way(quick_ase):
-    env = quick_ase.setup.env
-    falls = env.place_default((2,))
-    with pytest.raises(UserError, match="none of 2 falls"):
-        Way.record(jax.random.PRNGKey(0), env, falls, 16)  # never down, so never up from there
+def test_without_a_fall_that_was_got_up_from_there_is_no_way(recovering, monkeypatch):
+    monkeypatch.setattr(getting_up, "STANDING", 2.0)
+    stage = recovering[0]
+    with pytest.raises(UserError, match="none of 16 falls"):
+        Way.record(jax.random.PRNGKey(0), stage.env, stage.settings.rising.falls, 16)
 
 
 def test_some_recoveries_begin_on_the_way_up(quick_ase, recovering):
     stage, state = recovering[:2]
     begin = dataclasses.replace(stage.settings.start, fall_share=1.0, rising_share=0.5)
-    begun = worlds.start(
-        jax.random.PRNGKey(4), stage.env, quick_ase.setup.reference, state.fall_states, stage.way, begin,
-        jnp.zeros(()), 8, 400,
-    )  # fmt: skip
+
+    @jax.jit
+    def start(key):
+        reference, nobody = quick_ase.setup.reference, jnp.zeros(())
+        return worlds.start(key, stage.env, reference, state.fall_states, stage.way, begin, nobody, 8, 400)
+
+    begun = start(jax.random.PRNGKey(4))
     assert (np.asarray(begun.grace) == begin.recovery_steps).all()
     qpos = np.asarray(begun.humanoid.physics.qpos)
     on_the_way = (qpos[:, None] == np.asarray(stage.way.qpos)).all(-1).any(-1)

@@ -13,6 +13,7 @@ import pytest
 
 from anyskill_brax.low_level import run, worlds
 from anyskill_brax.low_level import train as trainer
+from anyskill_brax.low_level.falls import drop_fall_states
 from anyskill_brax.low_level.settings import LowLevelSettings
 from anyskill_brax.types import UserError
 from anyskill_brax.workdir import Workdir, read_metrics
@@ -111,7 +112,7 @@ def test_a_folder_belongs_to_one_configuration(updates, tmp_path):
 
 def test_starts_come_in_the_configured_shares(setup):
     settings: LowLevelSettings = setup.settings
-    fallen = worlds.drop_fall_states(jax.random.PRNGKey(0), setup.env, 8)
+    fallen = drop_fall_states(jax.random.PRNGKey(0), setup.env, 8)
     started = jax.jit(
         lambda key: worlds.start(
             key, setup.env, setup.reference, fallen, None, settings.start, jnp.asarray(0.5), 8, 2000

@@ -9,7 +9,7 @@ import numpy as np
 from anyskill_brax.evaluate.controller.stage import RATE, Recording, Stage, held, repeated
 from anyskill_brax.evaluate.intervals import Mean, Rate
 from anyskill_brax.evaluate.rollouts import FALL_HEIGHT
-from anyskill_brax.low_level.worlds import drop_fall_states
+from anyskill_brax.low_level.falls import drop_fall_states
 from anyskill_brax.types import PRNGKey
 
 UPRIGHT = 0.75
