@@ -21,6 +21,9 @@ from anyskill_brax.types import UserError
 
 Render = Callable[[BodyState], jax.Array]
 """Bodies of W worlds -> images `[W, H, W, 3]` float32 in 0..1: one camera."""
+AZIMUTHS = (0.6, 0.6 - math.pi / 2, -0.2, 0.6 - math.pi, 0.6 + math.pi / 2)
+"""[rad] from straight in front of the figure to its left: half-left, half-right, front, and two from behind, which
+the built-in model of pictures has never seen a body from."""
 
 
 @struct.dataclass
@@ -128,7 +131,9 @@ def _if(yes: jax.Array, embed: Callable[[BodyState], jax.Array], bodies: BodySta
 
 
 def camera_views(character: Character, image_size: int, num_views: int) -> tuple[Render, ...]:
-    """Cameras that follow the character: half-left in front of it, half-right, and on by quarter turns."""
+    """Cameras that follow the character, the first so many of AZIMUTHS."""
+    if not 1 <= num_views <= len(AZIMUTHS):
+        raise UserError(f"{num_views} views; expected 1 to {len(AZIMUTHS)}")
     render = make_renderer(character, image_size, image_size)
 
     def view(azimuth: float) -> Render:
@@ -139,4 +144,4 @@ def camera_views(character: Character, image_size: int, num_views: int) -> tuple
 
         return shoot
 
-    return tuple(view(0.6 - k * math.pi / 2) for k in range(num_views))
+    return tuple(map(view, AZIMUTHS[:num_views]))

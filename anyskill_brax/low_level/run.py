@@ -193,10 +193,15 @@ def warm_up(
     setup: _Setup, state: trainer.TrainState, key: jax.Array, report: Report, pauses: Pauses
 ) -> trainer.Networks | None:
     """Networks after the warm start; None if stopped."""
-    args = jax.tree.map(jnp.asarray, (state.params, state.obs_normalizer, state.encoder_normalizer))
+    params, obs_normalizer, encoder_normalizer = jax.tree.map(
+        jnp.asarray, (state.params, state.obs_normalizer, state.encoder_normalizer)
+    )
+    normalizers = obs_normalizer, encoder_normalizer
     log = lambda *line: report(_phase_line("warm start", *line))  # noqa: E731
     try:
-        return warm_start.fit(key, setup.settings, setup.env, setup.reference, *args, log, pauses.resume, pauses.pause)
+        return warm_start.fit(
+            key, setup.settings, setup.env, setup.reference, params, *normalizers, log, pauses.resume, pauses.pause
+        )
     finally:
         pauses.close()
 
