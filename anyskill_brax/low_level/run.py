@@ -197,7 +197,8 @@ def warm_up(
         jnp.asarray, (state.params, state.obs_normalizer, state.encoder_normalizer)
     )
     normalizers = obs_normalizer, encoder_normalizer
-    log = lambda *line: report(_phase_line("warm start", *line))  # noqa: E731
+    warm = setup.settings.warm_start
+    log = _Lines("warm start", {"encoder": warm.encoder_steps, "round": warm.rounds}, report)
     try:
         return warm_start.fit(
             key, setup.settings, setup.env, setup.reference, params, *normalizers, log, pauses.resume, pauses.pause
@@ -211,7 +212,7 @@ def teach_rising(
 ) -> Params | None:
     """The actor after lessons in getting up; None if stopped."""
     state = jax.tree.map(jnp.asarray, state)
-    log = lambda *line: report(_phase_line("lessons in getting up", *line))  # noqa: E731
+    log = _Lines("lessons in getting up", {"round": setup.settings.rising.rounds}, report)
     try:
         return lessons.learn_rising(
             key, setup.settings, setup.env, setup.reference, state, log, pauses.resume, pauses.pause
@@ -277,8 +278,21 @@ def load(workdir: str | Path) -> TrainedController:
     return setup.result(found[1], read_metrics(folder.path), config)
 
 
-def _phase_line(phase: str, name: str, step: int, metrics: Mapping[str, Any]) -> str:
-    return f"{phase}, {name} {step}: " + ", ".join(f"{k} {float(v):.4f}" for k, v in metrics.items())
+class _Lines:
+    """What a phase before the first update says of itself; from its second line on, when it will be over."""
+
+    def __init__(self, phase: str, totals: Mapping[str, int], report: Report):
+        self._phase, self._totals, self._report = phase, totals, report
+        self._last: dict[str, tuple[int, float]] = {}
+
+    def __call__(self, name: str, step: int, metrics: Mapping[str, Any]) -> None:
+        now, total, eta = time.monotonic(), self._totals[name], ""
+        if name in self._last:
+            before, then = self._last[name]
+            eta = f"  ETA {(now - then) / (step - before) * (total - step) / 60:.0f} min"
+        self._last[name] = step, now
+        said = ", ".join(f"{key} {float(value):.4f}" for key, value in metrics.items())
+        self._report(f"{self._phase}, {name} {step}/{total}{eta}  {said}")
 
 
 def _line(done: int, total: int, batch: int, rate: float, row: Mapping[str, float]) -> str:
