@@ -11,13 +11,16 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
+from anyskill_brax.envs import observations
 from anyskill_brax.envs.humanoid_env import HumanoidEnv, HumanoidState
-from anyskill_brax.low_level.getting_up import Way
+from anyskill_brax.low_level.getting_up import STANDING, Way, head_part
 from anyskill_brax.low_level.reference import Reference, tracking_error
 from anyskill_brax.low_level.settings import StartSettings
 from anyskill_brax.networks import sample_latents
 from anyskill_brax.types import PRNGKey
 
+SOON = 15
+"""Control steps that a recovery episode still lasts when the world stands."""
 Latents = Callable[[jax.Array], jax.Array]  # last rows [...] of encoder windows -> latents [..., L]
 
 
@@ -145,7 +148,9 @@ def finish_step(
     error = tracking_error(after.bodies, reference.bodies(env.character, row, worlds.follows))
     lost = worlds.follows & (error > settings.max_tracking_error)
     fallen = ~worlds.follows & env.has_fallen(after.bodies)
-    grace = jnp.maximum(worlds.grace - 1, 0)
+    # Who stands again soon has the usual objective again: paid for height any longer, it would forget to crouch.
+    standing = head_part(env.character, observations.observe(after.bodies)) > STANDING
+    grace = jnp.maximum(jnp.where(standing, jnp.minimum(worlds.grace, SOON), worlds.grace) - 1, 0)
     # A fall becomes a recovery episode with some probability: no reset for a while, so getting up is learned.
     forgiven = fallen & (worlds.grace == 0) & jax.random.bernoulli(key, settings.recovery_share, fallen.shape)
     grace = jnp.where(forgiven, settings.recovery_steps, grace)

@@ -181,3 +181,23 @@ def test_lessons_killed_after_a_save_end_in_the_same_bits(learn, recovering, tmp
 def test_lessons_for_nobody_are_refused(quick_config):
     with pytest.raises(UserError, match="teach nobody"):
         LowLevelSettings.from_config(quick_config("quicktest", {"rising.rounds": 2}))
+
+
+def test_a_recovery_is_soon_over_once_the_world_stands(quick_ase, recovering):
+    env, (stage, state) = quick_ase.setup.env, recovering[:2]
+    begun = jax.tree.map(lambda x: x[:2], state.worlds).replace(
+        grace=jnp.array([200, 200]), follows=jnp.zeros(2, bool), hold=jnp.ones(2, jnp.int32)
+    )
+    lying = jax.tree.map(lambda x: x[:1], state.fall_states)
+    after = jax.tree.map(lambda x, y: jnp.concatenate([x, y]), lying, env.place_default((1,)))
+
+    @jax.jit
+    def finish(begun, after):
+        broken = jnp.zeros(2, bool)
+        return worlds.finish_step(
+            jax.random.PRNGKey(0), env, stage.reference, begun, after, broken, stage.settings.start
+        )
+
+    moved, outcome = finish(begun, after)
+    np.testing.assert_array_equal(moved.grace, [199, worlds.SOON - 1])
+    assert not np.asarray(outcome.terminated).any()
