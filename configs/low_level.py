@@ -247,10 +247,10 @@ def continued(config: Any) -> None:
 def rising(config: Any) -> None:
     """Goes on from a controller that stands and follows: falls are got up from, at first as the way up shows.
 
-    Made low-level-v5 out of v4, in two runs: docs/experiments/getting-up.md.
+    About what made low-level-v5 out of v4: docs/experiments/getting-up.md. To go on from there: rising.rounds=0.
     """
     continued(config)
-    config.total_samples = 12_000_000
+    config.total_samples = 5_000_000
     config.reward.follow_share = (0.4, 0.0)
     config.reward.weights.rising = 1.0
     config.start.update(
@@ -261,13 +261,13 @@ def rising(config: Any) -> None:
             fall_share=0.45,
             rising_share=0.5,
             recovery_share=0.3,
-            recovery_steps=240,  # standing for some seconds after it got up is part of it
+            recovery_steps=240,  # at most: soon over once it stands
             recovery_sigma=0.5,
         )
     )
     config.rising.rounds = 100
-    config.lr_schedule.over = (6.0, 12.0)
-    config.sigma_schedule.over = (6.0, 12.0)
+    config.lr_schedule.over = (2.0, 5.0)
+    config.sigma_schedule.over = (2.0, 5.0)
 
 
 def published(config: Any) -> None:

@@ -1,8 +1,11 @@
 """Shared fixtures, and type checks that only tests pay for: jaxtyping shapes and annotations, enforced by beartype."""
 
+import atexit
 import ctypes.util
 import os
 import runpy
+import shutil
+import tempfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +15,16 @@ import pytest
 
 if ctypes.util.find_library("OSMesa"):
     os.environ.setdefault("MUJOCO_GL", "osmesa")  # MuJoCo's own renderer without a display
+
+# Most of the time goes into compiling what then runs for a moment: compile quickly, and nothing twice. Set before JAX
+# is imported, for this process, its workers and every process that a test starts.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=1 --xla_cpu_use_fusion_emitters=false")
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    _compiled = tempfile.mkdtemp(prefix="compiled-")
+    atexit.register(shutil.rmtree, _compiled, ignore_errors=True)
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = _compiled
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # every program loaded says at length that it was compiled here
 
 with jaxtyping.install_import_hook(["anyskill_brax", "skill_zoo"], "typecheck.annotations"):
     from anyskill_brax.character.humanoid import Character, load_character

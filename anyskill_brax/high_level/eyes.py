@@ -133,7 +133,7 @@ def _if(yes: jax.Array, embed: Callable[[BodyState], jax.Array], bodies: BodySta
 def camera_views(character: Character, image_size: int, num_views: int) -> tuple[Render, ...]:
     """Cameras that follow the character, the first so many of AZIMUTHS."""
     if not 1 <= num_views <= len(AZIMUTHS):
-        raise UserError(f"{num_views} views; expected 1 to {len(AZIMUTHS)}")
+        raise UserError(f"num_views is {num_views}; expected 1 to {len(AZIMUTHS)} cameras")
     render = make_renderer(character, image_size, image_size)
 
     def view(azimuth: float) -> Render:

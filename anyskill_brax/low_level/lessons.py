@@ -6,7 +6,6 @@ the actor did before the lessons. PPO finds none of this by itself within tens o
 afterwards. Measured in docs/experiments/getting-up.md.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -18,6 +17,7 @@ from flax import struct
 from anyskill_brax.envs.humanoid_env import HumanoidEnv
 from anyskill_brax.low_level.devices import ALONE
 from anyskill_brax.low_level.getting_up import STANDING, feature, head_part
+from anyskill_brax.low_level.pauses import Log, Pause, Resume
 from anyskill_brax.low_level.reference import Reference
 from anyskill_brax.low_level.rollout import Step, rollout
 from anyskill_brax.low_level.settings import LowLevelSettings
@@ -26,8 +26,6 @@ from anyskill_brax.low_level.state import TrainState
 from anyskill_brax.low_level.warm_start import Lesson, remember, study
 from anyskill_brax.low_level.worlds import Worlds
 from anyskill_brax.types import Metrics, Params, PRNGKey
-
-Log = Callable[[str, int, Metrics], None]
 
 
 @struct.dataclass
@@ -39,12 +37,6 @@ class Progress:
     opt: Any
     worlds: Worlds
     memory: Lesson  # [R, T, W]: a ring of the last R rounds
-
-
-Resume = Callable[[Progress], Progress | None]
-"""From the shapes of it, what an earlier process had come to."""
-Pause = Callable[[Progress], bool]
-"""Called before every round and after the last: may save, says whether to stop."""
 
 
 def learn_rising(

@@ -9,9 +9,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from anyskill_brax.low_level.team import NoWorkdir, Team
+from anyskill_brax.types import Metrics
 from anyskill_brax.workdir import Checkpoints, Workdir
 
 Tree = TypeVar("Tree")
+Log = Callable[[str, int, Metrics], None]
+"""Told what was measured after how many pieces of what."""
+Resume = Callable[[Any], Any]
+"""From the shapes of a progress, what an earlier process had come to, or None."""
+Pause = Callable[[Any], bool]
+"""Called with the progress before every piece and after the last: may save, says whether to stop."""
 WARM_START, LESSONS = "warm_start", "lessons"
 """Folders of the checkpoints of what comes before the first update."""
 

@@ -12,6 +12,11 @@ from anyskill_brax.envs import observations
 from anyskill_brax.motion.library import MotionLibrary
 from anyskill_brax.types import PRNGKey
 
+LOW = 0.75
+"""Height of the pelvis [m] below which a pose is low; standing it is at 0.9."""
+LOW_SHARE = 0.15
+"""Of the poses to hold, those that are low."""
+
 
 @struct.dataclass
 class Reference:
@@ -20,13 +25,14 @@ class Reference:
     qpos: jax.Array  # [F, 35]
     qvel: jax.Array  # [F, 34]
     disc: jax.Array  # [F, 125]
+    head: jax.Array  # [F] height of the head's origin [m]
     first: jax.Array  # [F] int32 first row of the frame's clip
     last: jax.Array  # [F] int32 last row of the frame's clip
     clip: jax.Array  # [F] int32
     start: jax.Array  # [M] int32
     length: jax.Array  # [M] int32
     weight: jax.Array  # [M] sums to 1
-    still: jax.Array  # [S] int32 rows of poses to hold, see `still_rows`
+    still: jax.Array  # [S] int32 rows of poses to hold, the low ones several times; see `still_rows`
 
     @classmethod
     def create(cls, character: Character, library: MotionLibrary) -> "Reference":
@@ -35,14 +41,17 @@ class Reference:
 
         @jax.jit
         def features(qpos, qvel):
-            return observations.disc_frame(character, forward_kinematics(character, qpos, qvel), qvel[:, 6:])
+            bodies = forward_kinematics(character, qpos, qvel)
+            return observations.disc_frame(character, bodies, qvel[:, 6:]), bodies.pos[:, character.body("head"), 2]
 
+        disc, head = features(library.qpos, library.qvel)
         still = still_rows(character, np.asarray(library.qpos), np.asarray(library.qvel))
 
         return cls(
             qpos=library.qpos,
             qvel=library.qvel,
-            disc=features(library.qpos, library.qvel),
+            disc=disc,
+            head=head,
             first=library.start[clip],
             last=library.start[clip] + library.length[clip] - 1,
             clip=clip,
@@ -60,7 +69,7 @@ class Reference:
         return self.start[clip] + (part * jnp.maximum(self.length[clip] - 6, 1)).astype(jnp.int32)
 
     def sample_still(self, key: PRNGKey, shape: tuple[int, ...]) -> jax.Array:
-        """Rows `shape` of poses that can be held, all alike."""
+        """Rows `shape` of poses that can be held."""
         return self.still[jax.random.randint(key, shape, 0, self.still.size)]
 
     def window(self, row: jax.Array, num_frames: int) -> jax.Array:
@@ -81,7 +90,8 @@ class Reference:
 def still_rows(character: Character, qpos: np.ndarray, qvel: np.ndarray) -> np.ndarray:
     """Frames at rest on both feet, the feet about where standing has them: reachable without a step. Else frame 0.
 
-    At rest: joints slower than 0.4 rad/s (rms), pelvis slower than 0.15 m/s and above 0.55 m.
+    At rest: joints slower than 0.4 rad/s (rms), pelvis slower than 0.15 m/s and above 0.4 m. Few of them crouch, too
+    few to be learned: those are repeated until they are LOW_SHARE.
     """
 
     @jax.jit
@@ -95,9 +105,14 @@ def still_rows(character: Character, qpos: np.ndarray, qvel: np.ndarray) -> np.n
     _, standing = feet_of(jnp.asarray(character.default_qpos), jnp.zeros(34))
     still = np.sqrt(np.mean(qvel[:, 6:] ** 2, axis=-1)) < 0.4
     still &= np.linalg.norm(qvel[:, :3], axis=-1) < 0.15
-    still &= (height < 0.1) & (qpos[:, 2] > 0.55)
+    still &= (height < 0.1) & (qpos[:, 2] > 0.4)
     still &= np.abs(spread - np.asarray(standing)).max(axis=(-2, -1)) < 0.08
-    return np.flatnonzero(still) if still.any() else np.zeros(1, int)
+    if not still.any():
+        return np.zeros(1, int)
+    low = np.flatnonzero(still & (qpos[:, 2] < LOW))
+    wanted = int(LOW_SHARE / (1.0 - LOW_SHARE) * (still.sum() - low.size))
+    more = np.resize(low, max(0, wanted - low.size)) if low.size else low
+    return np.sort(np.concatenate([np.flatnonzero(still), more]))
 
 
 def tracking_terms(simulated: BodyState, reference: BodyState) -> dict[str, jax.Array]:

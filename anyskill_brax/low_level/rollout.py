@@ -37,7 +37,7 @@ class Step:
     follows: jax.Array
     poses: jax.Array
     free: jax.Array
-    recovers: jax.Array  # in a recovery episode, where rising is paid for
+    recovers: jax.Array  # in a recovery episode, and paid for rising
     terminated: jax.Array
     truncated: jax.Array
     broken: jax.Array
@@ -87,7 +87,9 @@ def rollout(stage: Stage, state: TrainState, key: PRNGKey) -> tuple[Worlds, Step
         after = env.advance(humanoid, action, acting)
         broken = env.is_broken(after)
         after = worlds.select(broken, world.humanoid, after)  # nothing that is not a number reaches a loss
-        moved, outcome = worlds.finish_step(key_fall, env, reference, world, after, broken, settings.start)
+        moved, outcome = worlds.finish_step(
+            key_fall, env, reference, world, after, broken, settings.start, stage.pays_rising
+        )
         terms = tracking_terms(after.bodies, reference.bodies(env.character, moved.row, moved.follows))
         step = Step(
             obs=obs,
@@ -106,7 +108,7 @@ def rollout(stage: Stage, state: TrainState, key: PRNGKey) -> tuple[Worlds, Step
             follows=world.follows,
             poses=world.poses,
             free=world.free,
-            recovers=world.recovering & stage.pays_rising,
+            recovers=stage.rises(world),
             terminated=outcome.terminated,
             truncated=outcome.truncated,
             broken=outcome.broken,
@@ -127,7 +129,7 @@ def privileged(stage: Stage, world: Worlds) -> jax.Array:
     """The critic's condition: the latent; whether the world has a target (another reward, and motions another way to
     fail) or is paid for rising; how far off the target is, or how much time is left. The actor knows only the first."""
     led = world.follows.astype(jnp.float32) - world.poses.astype(jnp.float32)
-    recovers = world.recovering & stage.pays_rising
+    recovers = stage.rises(world)
     kind = jnp.where(recovers, 2.0, led)
     left = jnp.where(recovers, world.grace / 100.0, 10.0 * jnp.abs(led) * world.error)
     return jnp.concatenate([world.latent, kind[:, None], left[:, None]], axis=-1)

@@ -208,6 +208,10 @@ class LowLevelSettings:
             raise UserError("start wants a rising_share in [0, 1] and a positive recovery_sigma")
         if self.rising.rounds and not (weights["rising"] and start.fall_share):
             raise UserError("rising.rounds teach nobody while reward.weights.rising or start.fall_share is 0")
+        if start.rising_share and not weights["rising"]:
+            raise UserError("start.rising_share asks for starts on a way up that reward.weights.rising of 0 leaves out")
+        if min(self.rising.falls, self.rising.moments) < 1:
+            raise UserError("rising.falls and rising.moments must be at least 1")
         for name, schedule in (("lr_schedule", self.lr_schedule), ("sigma_schedule", self.sigma_schedule)):
             if schedule.shape not in SHAPES:
                 raise UserError(f"{name}.shape is {schedule.shape!r}; choose one of {', '.join(SHAPES)}")

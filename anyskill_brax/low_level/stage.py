@@ -12,7 +12,11 @@ from anyskill_brax.low_level.getting_up import Way
 from anyskill_brax.low_level.reference import Reference
 from anyskill_brax.low_level.settings import LowLevelSettings
 from anyskill_brax.low_level.state import Networks, TrainState, make_modules, make_optimizers
+from anyskill_brax.low_level.worlds import Worlds
 from anyskill_brax.types import Params
+
+LOW = 0.85
+"""Of the head's height in standing: what a latent of a motion means is low below this."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +42,12 @@ class Stage:
     def pays_rising(self) -> bool:
         """Whether recovery episodes have a reward of their own."""
         return self.way is not None
+
+    def rises(self, world: Worlds) -> jax.Array:
+        """`[W]` bool: in a recovery episode that is paid for. Where the latent means something low it is not: paid for
+        height under every latent, the controller forgets how to crouch."""
+        low = self.reference.head[world.source] < LOW * self.env.character.standing_head
+        return world.recovering & (world.free | ~low) & self.pays_rising
 
     @property
     def num_worlds(self) -> int:

@@ -21,6 +21,7 @@ from anyskill_brax.envs import observations
 from anyskill_brax.envs.humanoid_env import HumanoidEnv, HumanoidState
 from anyskill_brax.low_level import losses
 from anyskill_brax.low_level.balance import balancing_joints
+from anyskill_brax.low_level.pauses import Log, Pause, Resume
 from anyskill_brax.low_level.reference import Reference, tracking_error
 from anyskill_brax.low_level.settings import LowLevelSettings
 from anyskill_brax.low_level.teacher import Teacher
@@ -29,12 +30,7 @@ from anyskill_brax.low_level.worlds import select
 from anyskill_brax.networks import Actor, Encoder, Normalizer, sample_latents
 from anyskill_brax.types import Metrics, Params, PRNGKey
 
-Log = Callable[[str, int, Metrics], None]
 KNOWN_POSES = 2048
-Resume = Callable[["Progress"], "Progress | None"]
-"""From the shapes of it, what an earlier process had come to."""
-Pause = Callable[["Progress"], bool]
-"""Called before every piece and after the last: may save, says whether to stop."""
 CHUNK = 250  # steps of the encoder between two reports
 
 

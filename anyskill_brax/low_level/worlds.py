@@ -11,16 +11,15 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from anyskill_brax.envs import observations
 from anyskill_brax.envs.humanoid_env import HumanoidEnv, HumanoidState
-from anyskill_brax.low_level.getting_up import STANDING, Way, head_part
+from anyskill_brax.low_level.getting_up import STANDING, Way
 from anyskill_brax.low_level.reference import Reference, tracking_error
 from anyskill_brax.low_level.settings import StartSettings
 from anyskill_brax.networks import sample_latents
 from anyskill_brax.types import PRNGKey
 
 SOON = 15
-"""Control steps that a recovery episode still lasts when the world stands."""
+"""Control steps that a recovery episode still lasts when the world stands, where rising is paid for."""
 Latents = Callable[[jax.Array], jax.Array]  # last rows [...] of encoder windows -> latents [..., L]
 
 
@@ -137,6 +136,7 @@ def finish_step(
     after: HumanoidState,
     broken: jax.Array,
     settings: StartSettings,
+    pays_rising: bool,
 ) -> tuple[Worlds, Outcome]:
     """Advance clocks and references after physics; decide who has failed, who is out of time, who may recover.
 
@@ -148,9 +148,11 @@ def finish_step(
     error = tracking_error(after.bodies, reference.bodies(env.character, row, worlds.follows))
     lost = worlds.follows & (error > settings.max_tracking_error)
     fallen = ~worlds.follows & env.has_fallen(after.bodies)
-    # Who stands again soon has the usual objective again: paid for height any longer, it would forget to crouch.
-    standing = head_part(env.character, observations.observe(after.bodies)) > STANDING
-    grace = jnp.maximum(jnp.where(standing, jnp.minimum(worlds.grace, SOON), worlds.grace) - 1, 0)
+    grace = worlds.grace
+    if pays_rising:  # who stands again soon has the usual objective again, or it would forget to crouch: decisions/0009
+        head = after.bodies.pos[..., env.character.body("head"), 2]
+        grace = jnp.where(head > STANDING * env.character.standing_head, jnp.minimum(grace, SOON), grace)
+    grace = jnp.maximum(grace - 1, 0)
     # A fall becomes a recovery episode with some probability: no reset for a while, so getting up is learned.
     forgiven = fallen & (worlds.grace == 0) & jax.random.bernoulli(key, settings.recovery_share, fallen.shape)
     grace = jnp.where(forgiven, settings.recovery_steps, grace)

@@ -3,13 +3,14 @@
 There (right, up, forward) the rays are the same in every world.
 """
 
+from collections.abc import Mapping, Sequence
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
 from anyskill_brax import rotations
-from anyskill_brax.character.kinematics import BodyState
 from anyskill_brax.render import primitives
 from anyskill_brax.render.camera import Camera
 from anyskill_brax.render.primitives import Hit, Vector, columns, dot, vector
@@ -35,13 +36,12 @@ class Placed:
     shade_y: jax.Array  # [3]
 
 
-def place(scene: Scene, look: Look, bodies: BodyState, camera: Camera) -> Placed:
-    """One world: `bodies [B]` and one camera."""
+def place(scene: Scene, look: Look, pos: jax.Array, rot: jax.Array, camera: Camera) -> Placed:
+    """One world: where its bodies are, `[B, 3]` and `[B, 4]`, and one camera."""
     fixed = (scene.body == WORLD)[:, None]
-    pos = jnp.where(
-        fixed, scene.pos, bodies.pos[scene.body] + rotations.rotate(bodies.rot[scene.body], jnp.asarray(scene.pos))
-    )
-    rot = jnp.where(fixed, scene.rot, rotations.quat_mul(bodies.rot[scene.body], jnp.asarray(scene.rot)))
+    pos, rot = pos[scene.body], rot[scene.body]
+    pos = jnp.where(fixed, scene.pos, pos + rotations.rotate(rot, jnp.asarray(scene.pos)))
+    rot = jnp.where(fixed, scene.rot, rotations.quat_mul(rot, jnp.asarray(scene.rot)))
     view = jnp.stack([camera.right, camera.up, camera.forward])
     relative = pos - camera.pos
     centre = jnp.stack([jnp.sum(relative * row, axis=-1) for row in view], axis=-1)
@@ -70,18 +70,22 @@ def hit(scene: Scene, placed: Placed, ray: Vector, i: int, origin: Vector | None
 
     Rays start in the camera, or in `origin`.
     """
-    centre, size, kind = vector(placed.centre[i]), scene.size[i].tolist(), scene.kind[i]
+    centre = vector(placed.centre[i])
     if origin is not None:
         centre = tuple(c - o for c, o in zip(centre, origin, strict=True))
+    return meet(int(scene.kind[i]), ray, centre, columns(placed.axes[i]), scene.size[i].tolist())
+
+
+def meet(kind: int, ray: Vector, centre: Vector, axes: Mapping[int, Vector] | Sequence[Vector], size: Sequence) -> Hit:
+    """`hit` on a primitive of this kind, there, of MuJoCo's sizes; what is round needs axis 2 alone."""
     if kind == SPHERE:
         return primitives.sphere_hit(ray, centre, size[0])
-    axis = vector(placed.axes[i, :, 2])
     if kind == CAPSULE:
-        return primitives.capsule_hit(ray, centre, axis, 2.0 * size[1], size[0])
+        return primitives.capsule_hit(ray, centre, axes[2], 2.0 * size[1], size[0])
     if kind == CYLINDER:
-        return primitives.cylinder_hit(ray, centre, axis, size[0], size[1])
-    meet = {BOX: primitives.box_hit, ELLIPSOID: primitives.ellipsoid_hit, PLANE: primitives.plane_hit}[int(kind)]
-    return meet(ray, centre, columns(placed.axes[i]), size)
+        return primitives.cylinder_hit(ray, centre, axes[2], size[0], size[1])
+    solid = {BOX: primitives.box_hit, ELLIPSOID: primitives.ellipsoid_hit, PLANE: primitives.plane_hit}[kind]
+    return solid(ray, centre, [axes[j] for j in range(3)], size)
 
 
 def floor(placed: Placed, ray: Vector) -> tuple[jax.Array, jax.Array]:

@@ -18,11 +18,12 @@ from flax import struct
 
 from anyskill_brax.character.humanoid import Character
 from anyskill_brax.character.kinematics import BodyState
-from anyskill_brax.render import shading
+from anyskill_brax.render import shading, tiled
 from anyskill_brax.render.camera import Camera, look_at
+from anyskill_brax.render.lens import Lens
 from anyskill_brax.render.placement import FAR, Placed, floor, hit, place
 from anyskill_brax.render.primitives import Vector, vector
-from anyskill_brax.render.scene import FLOOR, ROWS, SKY, WORLD, Look, Scene, character_scene
+from anyskill_brax.render.scene import FLOOR, ROWS, SKY, WORLD, Look, Scene, character_scene, index_mask
 from anyskill_brax.types import UserError
 
 OUTPUTS = ("rgb", "depth", "segmentation")
@@ -52,43 +53,6 @@ class _Backdrop:
     dark: jax.Array  # the standing things' own shadows
 
 
-@dataclasses.dataclass(frozen=True)
-class _Lens:
-    """The rays of one camera: `side` samples per pixel and axis."""
-
-    width: int
-    height: int
-    side: int
-
-    def plane(self) -> tuple[jax.Array, jax.Array]:
-        """Where the rays cross the picture, x and y `[N]`, in half heights."""
-        rows, columns = self.height * self.side, self.width * self.side
-        y, x = np.divmod(np.arange(rows * columns), columns)
-        x, y = (2.0 * x + 1.0 - columns) / rows, (rows - 1.0 - 2.0 * y) / rows
-        return jnp.asarray(x, jnp.float32), jnp.asarray(y, jnp.float32)
-
-    def pixel(self, camera: Camera) -> jax.Array:
-        """A ray's width at distance 1."""
-        return 2.0 * jnp.tan(0.5 * camera.fovy) / (self.height * self.side)
-
-    def rays(self, plane: Sequence[jax.Array], camera: Camera) -> Vector:
-        scale = jnp.tan(0.5 * camera.fovy)
-        x, y = scale * plane[0], scale * plane[1]
-        z = jax.lax.rsqrt(1.0 + x * x + y * y)
-        return x * z, y * z, z
-
-    def each(self, work: Callable[..., jax.Array], *arrays: Any) -> jax.Array:
-        """`work` over all rays `[N]`, in a scan of at least two parts.
-
-        XLA fuses straight through barriers and scans of one step, and would then repeat a pass for every later use of
-        its result.
-        """
-        count = self.width * self.height * self.side**2
-        parts = next(n for n in (2, 3, 5, 7, count) if count % n == 0)
-        split = jax.tree.map(lambda a: a.reshape(parts, -1), (self.plane(), *arrays))
-        return jax.lax.map(lambda item: work(*item), split).reshape(-1)
-
-
 def _moving_first(scene: Scene) -> tuple[Scene, int]:
     """The same scene with what stands still at its end, and how many primitives move."""
     order = np.argsort(scene.body == WORLD, kind="stable")
@@ -102,7 +66,7 @@ def _nearest(scene: Scene, rows: range, placed: Placed, ray: Vector, backdrop: _
 
     It starts from what the backdrop knows.
     """
-    mask = _index_bits(scene)
+    mask = index_mask(scene)
 
     def key(distance: jax.Array, index: int) -> jax.Array:
         return (jax.lax.bitcast_convert_type(distance, jnp.int32) & ~mask) | index
@@ -116,10 +80,6 @@ def _nearest(scene: Scene, rows: range, placed: Placed, ray: Vector, backdrop: _
         distance, positive = hit(scene, placed, ray, i)
         best = jnp.where((positive > 0.0) & (distance > 0.0), jnp.minimum(best, key(distance, i)), best)
     return best
-
-
-def _index_bits(scene: Scene) -> int:
-    return (1 << (len(scene) + 1).bit_length()) - 1
 
 
 def _depth(scene: Scene, placed: Placed, ray: Vector, index: jax.Array) -> jax.Array:
@@ -163,13 +123,12 @@ def _light(
     return jnp.where(on_rows, figure, jnp.where(on_floor, ground * (1.0 - look.shadow * dark), rest))
 
 
-def _backdrop(scene: Scene, look: Look, rows: range, camera: Camera, lens: _Lens) -> _Backdrop:
+def _backdrop(scene: Scene, look: Look, rows: range, camera: Camera, lens: Lens) -> _Backdrop:
     """What stands still (`rows`), the floor and the sky, seen by a fixed camera."""
     bodies = max(1, int(scene.body.max(initial=0)) + 1)
     nought, upright = jnp.zeros((bodies, 3)), jnp.tile(jnp.array([1.0, 0.0, 0.0, 0.0]), (bodies, 1))
-    rest = BodyState(pos=nought, rot=upright, linvel=nought, angvel=nought, joint_rot=upright)
-    placed = place(scene, look, rest, camera)
-    bare, mask = dataclasses.replace(look, shadow=0.0), _index_bits(scene)
+    placed = place(scene, look, nought, upright, camera)
+    bare, mask = dataclasses.replace(look, shadow=0.0), index_mask(scene)
 
     def rays(plane: Sequence[jax.Array]) -> Vector:
         return lens.rays(plane, camera)
@@ -191,16 +150,16 @@ def _backdrop(scene: Scene, look: Look, rows: range, camera: Camera, lens: _Lens
     )
 
 
-def _checked(bodies: BodyState, camera: Camera) -> tuple[BodyState, Camera, jax.Array]:
+def _checked(pos: jax.Array, rot: jax.Array, camera: Camera) -> tuple[jax.Array, jax.Array, Camera, jax.Array]:
     """One world and whether it is all numbers; bodies that are not are buried, such a camera looks ahead."""
-    sound = jnp.isfinite(bodies.pos).all() & jnp.isfinite(bodies.rot).all()
+    sound = jnp.isfinite(pos).all() & jnp.isfinite(rot).all()
     aimed = jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(camera)]).all()
     upright = jnp.array([1.0, 0.0, 0.0, 0.0])
-    pos = jnp.where(sound, bodies.pos, jnp.array([0.0, 0.0, BURIED]))
-    bodies = bodies.replace(pos=pos, rot=jnp.where(sound, bodies.rot, upright))
+    pos = jnp.where(sound, pos, jnp.array([0.0, 0.0, BURIED]))
+    rot = jnp.where(sound, rot, upright)
     ahead = look_at(jnp.array([-3.0, 0.0, 1.0]), jnp.array([0.0, 0.0, 1.0]), 0.6)
     camera = jax.tree.map(lambda own, default: jnp.where(aimed, own, default), camera, ahead)
-    return bodies, camera, sound & aimed
+    return pos, rot, camera, sound & aimed
 
 
 def make_renderer(
@@ -238,19 +197,20 @@ def make_renderer(
         raise UserError(f"a fixed camera is one camera, not a batch {camera.fovy.shape}; pass several to `render`")
     scene, moving = _moving_first(character_scene(scene) if isinstance(scene, Character) else scene)
     look = Look() if look is None else look
-    mask, everything = _index_bits(scene), range(len(scene))
+    mask, everything = index_mask(scene), range(len(scene))
     palette, horizon = shading.colours(scene, look), jnp.asarray(look.horizon, jnp.float32)
     labels = jnp.asarray(np.concatenate([scene.label, [FLOOR, SKY]]), jnp.int32)
-    fine, coarse = _Lens(width, height, supersample), _Lens(width, height, 1)
+    fine, coarse = Lens(width, height, supersample), Lens(width, height, 1)
+    labelled = bool(set(outputs) - {"rgb"})
     rows = everything if camera is None else range(moving)
     lit_rows = everything if look.hard_shadow else rows
     backdrops: dict[int, _Backdrop] = {}
     if camera is not None:
-        sides = ([supersample] if "rgb" in outputs else []) + ([1] if set(outputs) - {"rgb"} else [])
+        sides = ([supersample] if "rgb" in outputs else []) + ([1] if labelled else [])
         draw = jax.jit(lambda lens: _backdrop(scene, look, range(moving, len(scene)), camera, lens), static_argnums=0)
-        backdrops = {side: draw(_Lens(width, height, side)) for side in sides}
+        backdrops = {side: draw(Lens(width, height, side)) for side in sides}
 
-    def indices(lens: _Lens, placed: Placed, camera: Camera) -> jax.Array:
+    def indices(lens: Lens, placed: Placed, camera: Camera) -> jax.Array:
         frozen = jax.lax.stop_gradient(placed)
 
         def nearest(plane: Sequence[jax.Array], backdrop: _Backdrop | None) -> jax.Array:
@@ -279,18 +239,39 @@ def make_renderer(
         rgb = jnp.clip(rgb + fine.each(veil, index, behind)[:, None] * (horizon - rgb), 0.0, 1.0)
         return rgb.reshape(height, supersample, width, supersample, 3).mean(axis=(1, 3))
 
-    def render_one(bodies: BodyState, view: Camera) -> Image:
-        bodies, view, valid = _checked(bodies, view)
-        placed = place(scene, look, bodies, view)
-        rgb = colour(placed, view) if "rgb" in outputs else None
+    def image(placed: Placed, view: Camera, valid: jax.Array, rgb: jax.Array | None, index: jax.Array | None) -> Image:
         depth = segmentation = None
-        if "depth" in outputs or "segmentation" in outputs:
-            index = indices(coarse, placed, view)
+        if index is not None:
             if "depth" in outputs:
                 met = coarse.each(lambda plane, i: _depth(scene, placed, coarse.rays(plane, view), i), index)
                 depth = met.reshape(height, width)
             segmentation = labels[index].reshape(height, width) if "segmentation" in outputs else None
         return Image(rgb=rgb, depth=depth, segmentation=segmentation, valid=valid)
+
+    def by_rays(pos: jax.Array, rot: jax.Array, view: Camera) -> Image:
+        pos, rot, view, valid = _checked(pos, rot, view)
+        placed = place(scene, look, pos, rot, view)
+        rgb = colour(placed, view) if "rgb" in outputs else None
+        return image(placed, view, valid, rgb, indices(coarse, placed, view) if labelled else None)
+
+    def by_tiles(pos: jax.Array, rot: jax.Array, view: Camera) -> Image:
+        pos, rot, view, valid = jax.vmap(_checked)(pos, rot, view)
+        placed = jax.vmap(lambda *world: place(scene, look, *world))(pos, rot, view)
+        rgb = index = None
+        if "rgb" in outputs:
+            rgb = tiled.colours(scene, look, placed, view, fine)
+            rgb = rgb.reshape(-1, height, supersample, width, supersample, 3).mean(axis=(2, 4))
+        if labelled:
+            index = tiled.indices(scene, placed, view, coarse)
+        return jax.vmap(image)(placed, view, valid, rgb, index)
+
+    @jax.custom_jvp
+    def photograph(pos: jax.Array, rot: jax.Array, view: Camera) -> Image:
+        if camera is not None or not len(scene) or not tiled.can_draw(look, fine, coarse):
+            return jax.vmap(by_rays)(pos, rot, view)
+        return jax.lax.platform_dependent(pos, rot, view, cpu=by_tiles, default=jax.vmap(by_rays))
+
+    photograph.defjvp(lambda point, slope: (photograph(*point), jax.jvp(jax.vmap(by_rays), point, slope)[1]))
 
     def render(bodies: BodyState, view: Camera | None = None) -> Image:
         if (view is None) == (camera is None):
@@ -305,17 +286,24 @@ def make_renderer(
             return jnp.broadcast_to(x, (*lead, *shape)).reshape(worlds, *shape)
 
         axes = [flat(v, 1) for v in (view.pos, view.right, view.up, view.forward)]
-        items = (flat(bodies.pos, 2), flat(bodies.rot, 2)), Camera(*axes, fovy=flat(view.fovy, 0))
-
-        def one(item: tuple[tuple[jax.Array, jax.Array], Camera]) -> Image:
-            (pos, rot), view = item
-            return render_one(bodies.replace(pos=pos, rot=rot), view)
-
+        items = flat(bodies.pos, 2), flat(bodies.rot, 2), Camera(*axes, fovy=flat(view.fovy, 0))
         limit = chunk or max(1, RAYS_IN_FLIGHT // (width * height * supersample**2))
-        images = jax.lax.map(one, items, batch_size=_even_chunk(worlds, limit))
+        images = _in_chunks(photograph, items, _even_chunk(worlds, limit))
         return jax.tree.map(lambda x: x.reshape(*lead, *x.shape[1:]), images)
 
     return render
+
+
+def _in_chunks(work: Callable[..., Any], items: tuple, size: int) -> Any:
+    """`work` on the leading axis of `items`, so many at a time, and the rest."""
+    count = len(items[0])
+    whole = count - count % size
+    parts = jax.tree.map(lambda x: x[:whole].reshape(-1, size, *x.shape[1:]), items)
+    done = jax.tree.map(lambda x: x.reshape(whole, *x.shape[2:]), jax.lax.map(lambda part: work(*part), parts))
+    if whole == count:
+        return done
+    rest = work(*jax.tree.map(lambda x: x[whole:], items))
+    return jax.tree.map(lambda x, y: jnp.concatenate([x, y]), done, rest)
 
 
 def _even_chunk(worlds: int, limit: int) -> int:

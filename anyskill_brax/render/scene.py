@@ -51,6 +51,11 @@ class Scene:
         return len(self.kind)
 
 
+def index_mask(scene: Scene) -> int:
+    """The lowest bits of an int32, enough for the index of a primitive, of the floor (P) and of the sky (P + 1)."""
+    return (1 << (len(scene) + 1).bit_length()) - 1
+
+
 ROWS = ("kind", "label", "body", "pos", "rot", "size", "rgb")
 """The fields of a scene that have a row per primitive."""
 

@@ -3,19 +3,22 @@
 Each function takes all rays `[N]` and gives one array, which XLA turns into one vectorised loop.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from anyskill_brax.render import primitives
-from anyskill_brax.render.placement import Placed, floor, hit
+from anyskill_brax.render.placement import Placed, floor, hit, meet
 from anyskill_brax.render.primitives import Vector, columns, dot, vector
 from anyskill_brax.render.scene import BOX, CAPSULE, CYLINDER, ELLIPSOID, PLANE, SPHERE, Look, Scene
 
 Rows = Sequence[int]
 """Which of the scene's primitives are meant."""
+FAMILIES = ((SPHERE, CAPSULE), (BOX,), (ELLIPSOID,), (CYLINDER,), (PLANE,))
+"""Kinds that one formula serves: spheres are capsules without length."""
 SKIN = 1e-3
 """How far above a surface its shadow ray starts [m]."""
 
@@ -46,8 +49,8 @@ def surface(scene: Scene, rows: Rows, placed: Placed, ray: Vector, index: jax.Ar
     """Distance to the winning primitive and its unit normal, `[N]` each; meaningless where none of `rows` won."""
     distance: jax.Array = jnp.full_like(ray[0], 1.0)
     normal: Vector = [jnp.zeros_like(ray[0])] * 3
-    size, first = jnp.asarray(scene.size), True
-    for kinds in ((SPHERE, CAPSULE), (BOX,), (ELLIPSOID,), (CYLINDER,), (PLANE,)):
+    size, first = jnp.asarray(sizes(scene)), True
+    for kinds in FAMILIES:
         own = tuple(int(i) for i in rows if scene.kind[i] in kinds)
         if not own:
             continue
@@ -66,55 +69,84 @@ def surface(scene: Scene, rows: Rows, placed: Placed, ray: Vector, index: jax.Ar
 def _surface_of(
     kind: int, own: tuple[int, ...], scene: Scene, placed: Placed, ray: Vector, index: jax.Array, size: jax.Array
 ) -> tuple[jax.Array, Vector]:
-    """`surface` for the winners of one kind; spheres are capsules without length."""
+    """`surface` for the winners of one kind."""
+    round_ = kind in (SPHERE, CYLINDER)
+    turned, number = ((2,), 2) if round_ else ((0, 1, 2), 3)
     centre = [_pick(own, index, placed.centre[:, k]) for k in range(3)]
-    if kind == SPHERE:
-        axis = [_pick(own, index, placed.axes[:, k, 2]) for k in range(3)]
-        radius = _pick(own, index, size[:, 0])
-        length = _pick(own, index, jnp.where(scene.kind == SPHERE, 0.0, 2.0 * size[:, 1]))
-        distance, _ = primitives.capsule_hit(ray, centre, axis, length, radius)
-        return distance, primitives.capsule_normal(ray, centre, axis, length, radius, distance)
+    axes = {j: [_pick(own, index, placed.axes[:, k, j]) for k in range(3)] for j in turned}
+    return surface_of(kind, ray, centre, axes, [_pick(own, index, size[:, k]) for k in range(number)])
+
+
+def surface_of(
+    kind: int, ray: Vector, centre: Vector, axes: Mapping[int, Vector] | Sequence[Vector], size: Sequence
+) -> tuple[jax.Array, Vector]:
+    """`surface` of a primitive of this kind, there, of MuJoCo's sizes; what is round needs axis 2 alone."""
+    if kind in (SPHERE, CAPSULE):
+        distance, _ = primitives.capsule_hit(ray, centre, axes[2], 2.0 * size[1], size[0])
+        return distance, primitives.capsule_normal(ray, centre, axes[2], 2.0 * size[1], size[0], distance)
     if kind == CYLINDER:
-        axis = [_pick(own, index, placed.axes[:, k, 2]) for k in range(3)]
-        radius, half = (_pick(own, index, size[:, k]) for k in range(2))
-        return primitives.cylinder_surface(ray, centre, axis, radius, half)
-    half = [_pick(own, index, size[:, k]) for k in range(3)]
-    axes = [[_pick(own, index, placed.axes[:, k, j]) for k in range(3)] for j in range(3)]
-    meet = {
+        return primitives.cylinder_surface(ray, centre, axes[2], size[0], size[1])
+    solid = {
         BOX: primitives.box_surface,
         ELLIPSOID: primitives.ellipsoid_surface,
         PLANE: primitives.plane_surface,
     }
-    return meet[kind](ray, centre, axes, half)
+    return solid[kind](ray, centre, [axes[j] for j in range(3)], size)
+
+
+def sizes(scene: Scene) -> np.ndarray:
+    """`[P, 3]`, of a sphere its radius alone."""
+    return np.where((scene.kind == SPHERE)[:, None], scene.size * np.array([1.0, 0.0, 0.0], np.float32), scene.size)
 
 
 def soft_shadow(scene: Scene, rows: Rows, placed: Placed, point: Vector) -> jax.Array:
     """How much light each floor point loses, 0..1: seen from the light, distance to every primitive's outline."""
     dark = jnp.zeros_like(point[0])
-    sun, across = vector(placed.light), (vector(placed.shade_x), vector(placed.shade_y))
-    flat = [dot(point, a) for a in across]
-    for i in rows:
-        kind, size = scene.kind[i], scene.size[i]
-        if kind in (SPHERE, CAPSULE):
-            base = [dot(vector(placed.centre[i]), a) for a in across]
-            x, y = flat[0] - base[0], flat[1] - base[1]
-            if kind == CAPSULE:
-                reach = [2.0 * float(size[1]) * dot(vector(placed.axes[i, :, 2]), a) for a in across]
-                s = (x * reach[0] + y * reach[1]) / (reach[0] * reach[0] + reach[1] * reach[1] + 1e-9)
-                s = jnp.clip(s, 0.0, 1.0)
-                x, y = x - s * reach[0], y - s * reach[1]
-            square = (x * x + y * y) * float(1.0 / size[0] ** 2)
-            dark = jnp.maximum(dark, jnp.clip(1.55 - square, 0.0, 1.0))  # the outline is at square = 1
-        elif kind == ELLIPSOID:
-            from_point = [c - p for c, p in zip(vector(placed.centre[i]), point, strict=True)]
-            square = primitives.ellipsoid_miss(sun, from_point, columns(placed.axes[i]), size.tolist())
-            dark = jnp.maximum(dark, jnp.clip(1.55 - square, 0.0, 1.0))
-        elif kind != PLANE or size[:2].all():  # an endless plane would darken everything
-            distance, inside = hit(scene, placed, sun, i, point)
-            edge = 0.02 if kind == PLANE else float(size[size > 0.0].min())
-            inside = jnp.where((distance > 0.0) | (kind != PLANE), inside, 0.0)
-            dark = jnp.maximum(dark, jnp.clip(inside / edge, 0.0, 1.0))
+    sun = Sun(*map(vector, (placed.light, placed.shade_x, placed.shade_y)))
+    for i in shading_rows(scene, rows):
+        centre, axes = vector(placed.centre[i]), columns(placed.axes[i])
+        dark = jnp.maximum(dark, shadow_of(int(scene.kind[i]), sun, point, centre, axes, scene.size[i].tolist()))
     return dark
+
+
+class Sun(NamedTuple):
+    """Where the light comes from; `x` and `y` span the plane that it looks at."""
+
+    light: Vector
+    x: Vector
+    y: Vector
+
+
+def shading_rows(scene: Scene, rows: Rows) -> list[int]:
+    """Those of `rows` that throw shadows: an endless plane would darken everything."""
+    return [i for i in rows if scene.kind[i] != PLANE or scene.size[i, :2].all()]
+
+
+OUTLINE = 1.55
+"""Where the shadow of something round begins, in squares of its radius; half of it is at the outline."""
+
+
+def shadow_of(
+    kind: int, sun: Sun, point: Vector, centre: Vector, axes: Mapping[int, Vector] | Sequence[Vector], size: Sequence
+) -> jax.Array:
+    """`soft_shadow` of a primitive of this kind, there, of MuJoCo's sizes; what is round needs axis 2 alone."""
+    if kind in (SPHERE, CAPSULE):
+        x, y = (dot(point, a) - dot(centre, a) for a in sun[1:])
+        if kind == CAPSULE:
+            reach = [2.0 * size[1] * dot(axes[2], a) for a in sun[1:]]
+            s = (x * reach[0] + y * reach[1]) / (reach[0] * reach[0] + reach[1] * reach[1] + 1e-9)
+            s = jnp.clip(s, 0.0, 1.0)
+            x, y = x - s * reach[0], y - s * reach[1]
+        return jnp.clip(OUTLINE - (x * x + y * y) * (1.0 / size[0] ** 2), 0.0, 1.0)  # the outline is at 1
+    from_point = [c - p for c, p in zip(centre, point, strict=True)]
+    if kind == ELLIPSOID:
+        miss = primitives.ellipsoid_miss(sun.light, from_point, [axes[j] for j in range(3)], size)
+        return jnp.clip(OUTLINE - miss, 0.0, 1.0)
+    distance, inside = meet(kind, sun.light, from_point, axes, size)
+    if kind == PLANE:
+        return jnp.clip(jnp.where(distance > 0.0, inside, 0.0) / 0.02, 0.0, 1.0)
+    edge = jnp.minimum(size[0], size[1]) if kind == CYLINDER else jnp.minimum(jnp.minimum(size[0], size[1]), size[2])
+    return jnp.clip(inside / edge, 0.0, 1.0)
 
 
 def hard_shadow(scene: Scene, placed: Placed, point: Vector) -> jax.Array:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from anyskill_brax.high_level import run
-from anyskill_brax.high_level.eyes import Eyes
+from anyskill_brax.high_level.eyes import AZIMUTHS, Eyes, camera_views
 from anyskill_brax.high_level.instructions import Instruction
 from anyskill_brax.high_level.settings import HighLevelSettings
 from anyskill_brax.high_level.train import Frozen, compiled
@@ -124,3 +124,10 @@ def test_a_stopped_run_continues_exactly_and_a_finished_one_is_done(door, env, t
         jax.tree.map(
             lambda ours, all_, k=k: np.testing.assert_array_equal(ours, all_[k]), skill.policy.params, three[0].best
         )
+
+
+@pytest.mark.parametrize("views", [-1, 0, len(AZIMUTHS) + 1])
+def test_more_cameras_than_there_are_or_none_are_refused(character, views):
+    assert len(camera_views(character, 16, len(AZIMUTHS))) == len(AZIMUTHS)
+    with pytest.raises(UserError, match=f"num_views is {views}; expected 1 to {len(AZIMUTHS)}"):
+        camera_views(character, 16, views)

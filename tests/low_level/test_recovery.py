@@ -48,6 +48,17 @@ def test_who_recovers_is_paid_for_rising_alone_and_nobody_else_is(recovering):
     assert not terms["rising"][~recovers].any()
 
 
+def test_who_is_asked_for_something_low_is_not_paid_for_rising(recovering):
+    stage, state, _ = recovering
+    free = jnp.arange(stage.num_worlds) % 2 == 0
+    fallen = state.worlds.replace(grace=jnp.full(stage.num_worlds, 9), free=free)
+    for height, paid in ((0.5, free), (1.4, jnp.ones_like(free))):
+        reference = stage.reference.replace(head=jnp.full_like(stage.reference.head, height))
+        np.testing.assert_array_equal(dataclasses.replace(stage, reference=reference).rises(fallen), paid)
+    assert not stage.rises(fallen.replace(grace=jnp.zeros_like(fallen.grace))).any()
+    assert not dataclasses.replace(stage, way=None).rises(fallen).any()
+
+
 def test_who_recovers_tries_more_boldly(recovering):
     stage, _, steps = recovering
     sigma = stage.settings.learner.sigma
@@ -178,12 +189,22 @@ def test_lessons_killed_after_a_save_end_in_the_same_bits(learn, recovering, tmp
     assert any(np.abs(a - b).max() > 1e-4 for a, b in zip(*map(jax.tree.leaves, (before, resumed)), strict=True))
 
 
-def test_lessons_for_nobody_are_refused(quick_config):
-    with pytest.raises(UserError, match="teach nobody"):
-        LowLevelSettings.from_config(quick_config("quicktest", {"rising.rounds": 2}))
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"rising.rounds": 2}, "teach nobody"),
+        ({"start.rising_share": 0.5}, "rising_share"),
+        ({"rising.falls": 0}, "at least 1"),
+        ({"rising.moments": 0}, "at least 1"),
+    ],
+)
+def test_lessons_for_nobody_and_ways_that_lead_nowhere_are_refused(quick_config, changes, message):
+    with pytest.raises(UserError, match=message):
+        LowLevelSettings.from_config(quick_config("quicktest", changes))
 
 
-def test_a_recovery_is_soon_over_once_the_world_stands(quick_ase, recovering):
+@pytest.mark.parametrize("paid", [True, False])
+def test_a_recovery_that_is_paid_for_is_soon_over_once_the_world_stands(quick_ase, recovering, paid):
     env, (stage, state) = quick_ase.setup.env, recovering[:2]
     begun = jax.tree.map(lambda x: x[:2], state.worlds).replace(
         grace=jnp.array([200, 200]), follows=jnp.zeros(2, bool), hold=jnp.ones(2, jnp.int32)
@@ -195,9 +216,9 @@ def test_a_recovery_is_soon_over_once_the_world_stands(quick_ase, recovering):
     def finish(begun, after):
         broken = jnp.zeros(2, bool)
         return worlds.finish_step(
-            jax.random.PRNGKey(0), env, stage.reference, begun, after, broken, stage.settings.start
+            jax.random.PRNGKey(0), env, stage.reference, begun, after, broken, stage.settings.start, paid
         )
 
     moved, outcome = finish(begun, after)
-    np.testing.assert_array_equal(moved.grace, [199, worlds.SOON - 1])
+    np.testing.assert_array_equal(moved.grace, [199, worlds.SOON - 1 if paid else 199])
     assert not np.asarray(outcome.terminated).any()

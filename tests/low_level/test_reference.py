@@ -1,0 +1,36 @@
+"""Which frames of the motions are poses to be held, and how often."""
+
+import numpy as np
+import pytest
+
+from anyskill_brax.character.humanoid import Character
+from anyskill_brax.low_level.reference import LOW, LOW_SHARE, Reference
+from anyskill_brax.motion.io import Motion
+from anyskill_brax.motion.library import MotionLibrary
+from anyskill_brax.motion.synthesis import builtin_motions
+
+
+@pytest.fixture(scope="module")
+def motions(character) -> dict[str, Motion]:
+    return {motion.name: motion for motion in builtin_motions(character)}
+
+
+def reference_of(character: Character, motions: dict[str, Motion], *names: str) -> Reference:
+    return Reference.create(character, MotionLibrary.create([motions[name] for name in names]))
+
+
+def test_low_poses_are_repeated_until_they_have_their_share(character, motions):
+    reference = reference_of(character, motions, "hands_on_hips", "arms_out", "pray", "fold_arms", "flex", "stand", "crouch")
+    pelvis = np.asarray(reference.qpos)[np.asarray(reference.still), 2]
+    assert (pelvis < LOW).mean() == pytest.approx(LOW_SHARE, abs=0.02)
+    assert len(np.unique(reference.still[pelvis < LOW])) < (pelvis < LOW).sum()
+    head = np.asarray(reference.head)[np.asarray(reference.still)] / character.standing_head
+    assert head[pelvis < LOW].max() < 0.8 and np.median(head[pelvis >= LOW]) == pytest.approx(1.0, abs=0.05)
+
+
+def test_who_sits_or_moves_holds_no_pose(character, motions):
+    reference = reference_of(character, motions, "sit_on_heels", "jumping_jacks", "hands_on_hips")
+    still = np.asarray(reference.still)
+    speed = np.sqrt(np.mean(np.asarray(reference.qvel)[still, 6:] ** 2, axis=-1))
+    assert speed.max() < 0.4 and np.asarray(reference.qpos)[still, 2].min() > 0.4
+    assert len(np.unique(still)) < 0.8 * len(reference.qpos)
