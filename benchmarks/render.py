@@ -4,8 +4,9 @@
 
 All draw the same poses through the same camera. Wall seconds and CPU seconds: the latter barely change when something
 else uses the machine. Warp takes part where `warp` is installed (the extra `gpu`). The last line is the share of the
-arithmetic limit: the operations that the caster asks for, traced, over what this machine does in a loop of fused
-multiply-adds of the same type (each two operations), per CPU second.
+arithmetic limit when drawing ray by ray: the operations that the caster asks for, traced, over what this machine does
+in a loop of fused multiply-adds of the same type (each two operations), per CPU second. Tile by tile, how many
+operations there are depends on what is seen.
 """
 
 import sys
@@ -32,9 +33,11 @@ OPERATIONS = frozenset(
 )
 
 
-def our_work(character: Character, size: int, bodies: BodyState, view: Camera) -> tuple[Callable[[], Any], float]:
-    """A call that draws all bodies, and the operations per picture."""
-    render = make_renderer(character, size, size)
+def our_work(
+    character: Character, size: int, bodies: BodyState, view: Camera, tiles: bool
+) -> tuple[Callable[[], Any], float]:
+    """A call that draws all bodies, and the operations per picture (ray by ray)."""
+    render = make_renderer(character, size, size, tiles=tiles)
 
     def shoot(bodies: BodyState) -> jax.Array | None:
         return render(bodies, view).rgb
@@ -143,9 +146,14 @@ def main() -> None:
         qpos = np.tile(character.default_qpos, (worlds, 1))
         qpos[:, 7:] += rng.normal(0.0, 0.3, (worlds, character.action_dim))
         bodies = forward_kinematics(character, jnp.asarray(qpos), jnp.zeros((worlds, 34)))
-        ours, count = our_work(character, size, bodies, view)
+        ours, _ = our_work(character, size, bodies, view, tiles=True)
+        by_rays, count = our_work(character, size, bodies, view, tiles=False)
         few = qpos[: max(8, worlds // 8)]
-        works = {"ours": (ours, worlds), "MuJoCo": (mujoco_work(character, size, few, view), len(few))}
+        works = {
+            "ours": (ours, worlds),
+            "by rays": (by_rays, worlds),
+            "MuJoCo": (mujoco_work(character, size, few, view), len(few)),
+        }
         try:
             works["Warp"] = warp_work(character, size, few, view), len(few)
         except ImportError as error:
@@ -154,7 +162,7 @@ def main() -> None:
         for name, (wall, cpu) in list(rates.items())[:-1]:
             ratio = f"ours is {rates['ours'][0] / wall:.1f} times, per CPU second {rates['ours'][1] / cpu:.1f} times"
             print(f"{size:4d} px {name:7} {wall:8.0f} pictures/s, {cpu:8.0f} per CPU second; {ratio}")
-        share, peak = rates["ours"][1] * count / rates["limit"][1], rates["limit"][1]
+        share, peak = rates["by rays"][1] * count / rates["limit"][1], rates["limit"][1]
         print(
             f"{size:4d} px {count / size**2:.0f} operations per pixel: {share:.0%} of {peak / 1e9:.0f} G/s", flush=True
         )

@@ -172,6 +172,7 @@ def make_renderer(
     supersample: int = 1,
     chunk: int | None = None,
     camera: Camera | None = None,
+    tiles: bool = True,
 ) -> Callable[..., Image]:
     """Compile-time choices -> `render(bodies, camera) -> Image`, a pure function for jit, vmap, scan and grad.
 
@@ -183,6 +184,8 @@ def make_renderer(
         supersample: antialiasing: rays per pixel and side for rgb; depth and segmentation take the pixel's centre.
         chunk: worlds in flight at a time; by default as many as `RAYS_IN_FLIGHT` allows, which bounds the memory.
         camera: one that never moves, for all worlds: what stands still is drawn once, here. `render` takes no other.
+        tiles: draw tile by tile where that can be done, on a CPU (`tiled.py`); otherwise always ray by ray. The same
+            picture, at another speed.
 
     Returns:
         A function of `bodies [..., B]` and a camera, whose leading axes broadcast against each other: bodies
@@ -267,7 +270,7 @@ def make_renderer(
 
     @jax.custom_jvp
     def photograph(pos: jax.Array, rot: jax.Array, view: Camera) -> Image:
-        if camera is not None or not len(scene) or not tiled.can_draw(look, fine, coarse):
+        if not tiles or camera is not None or not len(scene) or not tiled.can_draw(look, fine, coarse):
             return jax.vmap(by_rays)(pos, rot, view)
         return jax.lax.platform_dependent(pos, rot, view, cpu=by_tiles, default=jax.vmap(by_rays))
 

@@ -20,7 +20,9 @@ def reference_of(character: Character, motions: dict[str, Motion], *names: str) 
 
 
 def test_low_poses_are_repeated_until_they_have_their_share(character, motions):
-    reference = reference_of(character, motions, "hands_on_hips", "arms_out", "pray", "fold_arms", "flex", "stand", "crouch")
+    reference = reference_of(
+        character, motions, "hands_on_hips", "arms_out", "pray", "fold_arms", "flex", "stand", "crouch"
+    )
     pelvis = np.asarray(reference.qpos)[np.asarray(reference.still), 2]
     assert (pelvis < LOW).mean() == pytest.approx(LOW_SHARE, abs=0.02)
     assert len(np.unique(reference.still[pelvis < LOW])) < (pelvis < LOW).sum()

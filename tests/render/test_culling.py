@@ -7,7 +7,7 @@ import pytest
 from solids import at_rest
 
 from anyskill_brax.character.kinematics import forward_kinematics
-from anyskill_brax.render import culling, lens
+from anyskill_brax.render import culling
 from anyskill_brax.render.camera import Camera, follow_camera, look_at
 from anyskill_brax.render.raycast import Image, make_renderer
 from anyskill_brax.render.scene import BOX, CAPSULE, CYLINDER, ELLIPSOID, PLANE, SPHERE, WORLD, Scene
@@ -29,21 +29,16 @@ def crowd(rng: np.random.Generator, count: int, floor_z: float | None = 0.0) -> 
     )
 
 
-def both(monkeypatch: pytest.MonkeyPatch, scene, width: int, height: int, bodies, camera: Camera, **options):
+def both(scene, width: int, height: int, bodies, camera: Camera, **options) -> list[Image]:
     """The pictures drawn tile by tile and ray by ray."""
-
-    def draw() -> Image:
-        return jax.jit(make_renderer(scene, width, height, **options))(bodies, camera)
-
-    by_tiles = draw()
-    monkeypatch.setattr(lens, "SMALLEST", width * height * 100)
-    return by_tiles, draw()
+    renders = (make_renderer(scene, width, height, tiles=tiles, **options) for tiles in (True, False))
+    return [jax.jit(render)(bodies, camera) for render in renders]
 
 
 OUTPUTS = ("rgb", "depth", "segmentation")
 
 
-def test_a_character_is_drawn_the_same_by_tiles_and_by_rays(character, monkeypatch):
+def test_a_character_is_drawn_the_same_by_tiles_and_by_rays(character):
     """From anywhere: over the horizon, from within, from above, lying, far and near."""
     rng = np.random.default_rng(0)
     qpos = np.tile(character.default_qpos, (24, 1))
@@ -53,7 +48,7 @@ def test_a_character_is_drawn_the_same_by_tiles_and_by_rays(character, monkeypat
     bodies = forward_kinematics(character, jnp.asarray(qpos), jnp.zeros((24, 34)))
     eye = bodies.pos[:, 0] + rng.normal(0.0, 1.0, (24, 3)) * rng.choice([0.05, 1.0, 5.0], (24, 1))
     camera = look_at(eye, bodies.pos[:, 5] + rng.normal(0.0, 0.3, (24, 3)), rng.uniform(0.3, 1.6, 24))
-    tiles, rays = both(monkeypatch, character, 40, 32, bodies, camera, outputs=OUTPUTS, chunk=8)
+    tiles, rays = both(character, 40, 32, bodies, camera, outputs=OUTPUTS, chunk=8)
     assert (tiles.segmentation >= 0).mean() > 0.05
     np.testing.assert_array_equal(tiles.segmentation, rays.segmentation)
     np.testing.assert_allclose(tiles.depth, rays.depth, rtol=1e-5)
@@ -62,7 +57,7 @@ def test_a_character_is_drawn_the_same_by_tiles_and_by_rays(character, monkeypat
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("count", "floor_z"), [(6, 0.0), (40, 0.0), (12, None)])
-def test_all_kinds_and_more_of_one_than_a_word_holds(monkeypatch, count, floor_z):
+def test_all_kinds_and_more_of_one_than_a_word_holds(count, floor_z):
     rng = np.random.default_rng(count)
     scene = crowd(rng, count, floor_z)
     if count == 40:
@@ -70,7 +65,7 @@ def test_all_kinds_and_more_of_one_than_a_word_holds(monkeypatch, count, floor_z
     eye = rng.normal(size=(6, 3)) * [3.0, 3.0, 1.0] + [0.0, 0.0, 1.5]
     camera = look_at(jnp.asarray(eye), jnp.array([0.0, 0.0, 0.9]), 0.9)
     bodies = at_rest(np.zeros((6, 1, 3)))
-    tiles, rays = both(monkeypatch, scene, 32, 24, bodies, camera, outputs=OUTPUTS, supersample=2)
+    tiles, rays = both(scene, 32, 24, bodies, camera, outputs=OUTPUTS, supersample=2)
     assert len(np.unique(tiles.segmentation)) > 6
     # Where two surfaces are equally near, roundings may choose differently.
     assert (np.asarray(tiles.segmentation) != np.asarray(rays.segmentation)).mean() < 1e-3
@@ -78,11 +73,11 @@ def test_all_kinds_and_more_of_one_than_a_word_holds(monkeypatch, count, floor_z
 
 
 @pytest.mark.slow
-def test_slopes_are_those_of_the_rays(character, monkeypatch):
+def test_slopes_are_those_of_the_rays(character):
     qpos = jnp.asarray(np.tile(character.default_qpos, (2, 1))).at[:, 7:].add(0.2)
 
-    def slope() -> np.ndarray:
-        render = make_renderer(character, 16, 16)
+    def slope(tiles: bool) -> np.ndarray:
+        render = make_renderer(character, 16, 16, tiles=tiles)
 
         def brightness(qpos: jax.Array) -> jax.Array:
             bodies = forward_kinematics(character, qpos, jnp.zeros((2, 34)))
@@ -90,9 +85,7 @@ def test_slopes_are_those_of_the_rays(character, monkeypatch):
 
         return np.asarray(jax.jit(jax.grad(brightness))(qpos))
 
-    by_tiles = slope()
-    monkeypatch.setattr(lens, "SMALLEST", 1 << 20)
-    by_rays = slope()
+    by_tiles, by_rays = slope(True), slope(False)
     assert np.abs(by_rays).max() > 0.0
     np.testing.assert_allclose(by_tiles, by_rays, rtol=1e-3, atol=1e-7)
 
