@@ -247,7 +247,8 @@ def continued(config: Any) -> None:
 def rising(config: Any) -> None:
     """Goes on from a controller that stands and follows: falls are got up from, at first as the way up shows.
 
-    About what made low-level-v5 out of v4: docs/experiments/getting-up.md. To go on from there: rising.rounds=0.
+    About what made low-level-v5 out of v4, and with rising.rounds=0 (8 M samples, schedules over 3 to 8 M) v6 out of
+    v5: docs/experiments/getting-up.md.
     """
     continued(config)
     config.total_samples = 5_000_000

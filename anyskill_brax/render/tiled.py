@@ -161,17 +161,33 @@ def _figure(scene: Scene, look: Look | None, placed: Placed, camera: Camera, len
         value = fold(solid, solid_params, words[: len(solid)], value, lit)
         return (jax.lax.bitcast_convert_type(value, jnp.int32) & ~mask) | index
 
-    around = jax.vmap(lambda placed: culling.bounds(scene, placed))(placed)
-    # All rays of a tile are within `spread` of the middle one, in the plane at distance 1.
-    middle, spread = (x.mean(axis=1), y.mean(axis=1)), 0.0
+    words = _words(scene, solid, casting, placed, x, y, scale)
+    return lens.mend(culling.over_tiles(words, work, nothing).reshape(-1, lens.tiles, x.shape[1]))
+
+
+def _words(
+    scene: Scene,
+    solid: Sequence[_Group],
+    casting: Sequence[_Group],
+    placed: Placed,
+    x: jax.Array,
+    y: jax.Array,
+    scale: jax.Array,
+) -> list[jax.Array]:
+    """For each group a word of every tile of worlds `[C]`: which of the solid it sees, and whose shadows.
+
+    `x, y [T, rays]`: where the tiles' rays cross the picture; `scale [C]`: see `rays`.
+    """
+    middle = x.mean(axis=1), y.mean(axis=1)
     spread = jnp.sqrt((x - middle[0][:, None]) ** 2 + (y - middle[1][:, None]) ** 2).max()
     seen = partial(culling.seen, middle=rays(*middle, scale[:, None]), spread=scale * spread)
+    around = jax.vmap(lambda placed: culling.bounds(scene, placed))(placed)
     words = [seen(around, group.rows).reshape(-1) for group in solid]
     if casting:
         wider = partial(culling.shadow_bounds, wider=float(np.sqrt(shading.OUTLINE)))
         below = jax.vmap(wider)(placed, around)
         words += [seen(below, group.rows).reshape(-1) for group in casting]
-    return lens.mend(culling.over_tiles(words, work, nothing).reshape(-1, lens.tiles, x.shape[1]))
+    return words
 
 
 def _surroundings(placed: Placed, world: jax.Array) -> Any:
