@@ -1,12 +1,12 @@
 """Pictures per second: our ray caster, `mujoco.Renderer` and MJX-Warp's batch renderer, in alternating rounds.
 
-    MUJOCO_GL=osmesa python benchmarks/render.py [64 112 224]        # or egl
+    MUJOCO_GL=osmesa python benchmarks/render.py 64        # or 112, 224; or egl
 
 All draw the same poses through the same camera. Wall seconds and CPU seconds: the latter barely change when something
 else uses the machine. Warp takes part where `warp` is installed (the extra `gpu`). The last line is the share of the
 arithmetic limit when drawing ray by ray: the operations that the caster asks for, traced, over what this machine does
 in a loop of fused multiply-adds of the same type (each two operations), per CPU second. Tile by tile, how many
-operations there are depends on what is seen.
+operations there are depends on what is seen. One size a call: a second OSMesa context in one process draws nothing.
 """
 
 import sys
@@ -141,31 +141,29 @@ def race(works: dict[str, tuple[Callable[[], Any], float]]) -> dict[str, tuple[f
 def main() -> None:
     character, rng = load_character(), np.random.default_rng(0)
     view = look_at(jnp.array([3.0, 2.0, 1.5]), jnp.array([0.0, 0.0, 0.92]), 0.6)
-    for size in [int(a) for a in sys.argv[1:]] or list(SIZES):
-        worlds = SIZES[size]
-        qpos = np.tile(character.default_qpos, (worlds, 1))
-        qpos[:, 7:] += rng.normal(0.0, 0.3, (worlds, character.action_dim))
-        bodies = forward_kinematics(character, jnp.asarray(qpos), jnp.zeros((worlds, 34)))
-        ours, _ = our_work(character, size, bodies, view, tiles=True)
-        by_rays, count = our_work(character, size, bodies, view, tiles=False)
-        few = qpos[: max(8, worlds // 8)]
-        works = {
-            "ours": (ours, worlds),
-            "by rays": (by_rays, worlds),
-            "MuJoCo": (mujoco_work(character, size, few, view), len(few)),
-        }
-        try:
-            works["Warp"] = warp_work(character, size, few, view), len(few)
-        except ImportError as error:
-            print(f"no Warp: {error}")
-        rates = race({**works, "limit": fused_multiply_adds()})
-        for name, (wall, cpu) in list(rates.items())[:-1]:
-            ratio = f"ours is {rates['ours'][0] / wall:.1f} times, per CPU second {rates['ours'][1] / cpu:.1f} times"
-            print(f"{size:4d} px {name:7} {wall:8.0f} pictures/s, {cpu:8.0f} per CPU second; {ratio}")
-        share, peak = rates["by rays"][1] * count / rates["limit"][1], rates["limit"][1]
-        print(
-            f"{size:4d} px {count / size**2:.0f} operations per pixel: {share:.0%} of {peak / 1e9:.0f} G/s", flush=True
-        )
+    size = int(sys.argv[1]) if sys.argv[1:] else 64
+    worlds = SIZES[size]
+    qpos = np.tile(character.default_qpos, (worlds, 1))
+    qpos[:, 7:] += rng.normal(0.0, 0.3, (worlds, character.action_dim))
+    bodies = forward_kinematics(character, jnp.asarray(qpos), jnp.zeros((worlds, 34)))
+    ours, _ = our_work(character, size, bodies, view, tiles=True)
+    by_rays, count = our_work(character, size, bodies, view, tiles=False)
+    few = qpos[: max(8, worlds // 8)]
+    works = {
+        "ours": (ours, worlds),
+        "by rays": (by_rays, worlds),
+        "MuJoCo": (mujoco_work(character, size, few, view), len(few)),
+    }
+    try:
+        works["Warp"] = warp_work(character, size, few, view), len(few)
+    except ImportError as error:
+        print(f"no Warp: {error}")
+    rates = race({**works, "limit": fused_multiply_adds()})
+    for name, (wall, cpu) in list(rates.items())[:-1]:
+        ratio = f"ours is {rates['ours'][0] / wall:.1f} times, per CPU second {rates['ours'][1] / cpu:.1f} times"
+        print(f"{size:4d} px {name:7} {wall:8.0f} pictures/s, {cpu:8.0f} per CPU second; {ratio}")
+    share, peak = rates["by rays"][1] * count / rates["limit"][1], rates["limit"][1]
+    print(f"{size:4d} px {count / size**2:.0f} operations per pixel: {share:.0%} of {peak / 1e9:.0f} G/s", flush=True)
 
 
 if __name__ == "__main__":
