@@ -17,7 +17,7 @@ if ctypes.util.find_library("OSMesa"):
     os.environ.setdefault("MUJOCO_GL", "osmesa")  # MuJoCo's own renderer without a display
 
 # Most of the time goes into compiling what then runs for a moment: compile quickly, and nothing twice. Set before JAX
-# is imported, for this process, its workers and every process that a test starts.
+# is imported, for this process, its workers and every process that a test starts. (The pinned JAX knows these flags.)
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=1 --xla_cpu_use_fusion_emitters=false")
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     _compiled = tempfile.mkdtemp(prefix="compiled-")

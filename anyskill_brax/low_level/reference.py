@@ -12,7 +12,7 @@ from anyskill_brax.envs import observations
 from anyskill_brax.motion.library import MotionLibrary
 from anyskill_brax.types import PRNGKey
 
-LOW = 0.75
+LOW_PELVIS = 0.75
 """Height of the pelvis [m] below which a pose is low; standing it is at 0.9."""
 LOW_SHARE = 0.15
 """Of the poses to hold, those that are low."""
@@ -109,7 +109,7 @@ def still_rows(character: Character, qpos: np.ndarray, qvel: np.ndarray) -> np.n
     still &= np.abs(spread - np.asarray(standing)).max(axis=(-2, -1)) < 0.08
     if not still.any():
         return np.zeros(1, int)
-    low = np.flatnonzero(still & (qpos[:, 2] < LOW))
+    low = np.flatnonzero(still & (qpos[:, 2] < LOW_PELVIS))
     wanted = int(LOW_SHARE / (1.0 - LOW_SHARE) * (still.sum() - low.size))
     more = np.resize(low, max(0, wanted - low.size)) if low.size else low
     return np.sort(np.concatenate([np.flatnonzero(still), more]))

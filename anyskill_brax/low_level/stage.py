@@ -15,7 +15,7 @@ from anyskill_brax.low_level.state import Networks, TrainState, make_modules, ma
 from anyskill_brax.low_level.worlds import Worlds
 from anyskill_brax.types import Params
 
-LOW = 0.85
+LOW_HEAD = 0.85
 """Of the head's height in standing: what a latent of a motion means is low below this."""
 
 
@@ -46,7 +46,7 @@ class Stage:
     def rises(self, world: Worlds) -> jax.Array:
         """`[W]` bool: in a recovery episode that is paid for. Where the latent means something low it is not: paid for
         height under every latent, the controller forgets how to crouch."""
-        low = self.reference.head[world.source] < LOW * self.env.character.standing_head
+        low = self.reference.head[world.source] < LOW_HEAD * self.env.character.standing_head
         return world.recovering & (world.free | ~low) & self.pays_rising
 
     @property

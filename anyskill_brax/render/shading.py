@@ -70,11 +70,15 @@ def _surface_of(
     kind: int, own: tuple[int, ...], scene: Scene, placed: Placed, ray: Vector, index: jax.Array, size: jax.Array
 ) -> tuple[jax.Array, Vector]:
     """`surface` for the winners of one kind."""
-    round_ = kind in (SPHERE, CYLINDER)
-    turned, number = ((2,), 2) if round_ else ((0, 1, 2), 3)
+    turned, number = reads(kind)
     centre = [_pick(own, index, placed.centre[:, k]) for k in range(3)]
     axes = {j: [_pick(own, index, placed.axes[:, k, j]) for k in range(3)] for j in turned}
     return surface_of(kind, ray, centre, axes, [_pick(own, index, size[:, k]) for k in range(number)])
+
+
+def reads(kind: int) -> tuple[tuple[int, ...], int]:
+    """Which of its axes, and how many of its sizes, the formulas of a kind read."""
+    return ((2,), 2) if kind in (SPHERE, CAPSULE, CYLINDER) else ((0, 1, 2), 3)
 
 
 def surface_of(

@@ -20,7 +20,7 @@ from anyskill_brax.render.camera import Camera
 from anyskill_brax.render.lens import Lens, rays
 from anyskill_brax.render.placement import FAR, Placed, floor, meet
 from anyskill_brax.render.primitives import Vector, vector
-from anyskill_brax.render.scene import CAPSULE, CYLINDER, SPHERE, Look, Scene, index_mask
+from anyskill_brax.render.scene import CAPSULE, SPHERE, Look, Scene, index_mask
 from anyskill_brax.render.shading import FAMILIES, Sun
 
 
@@ -80,29 +80,21 @@ class _Group:
     kind: int
     rows: tuple[int, ...]
 
-    @property
-    def axes(self) -> tuple[int, ...]:
-        """Those of a primitive's axes that the formula reads."""
-        return (2,) if self.kind in (CAPSULE, CYLINDER) else (0, 1, 2)
-
-    @property
-    def sizes(self) -> int:
-        return 2 if self.kind in (CAPSULE, CYLINDER) else 3
-
     def params(self, scene: Scene, placed: Placed) -> Callable[[jax.Array, jax.Array], jax.Array]:
         """`of(world [n], bit [n])`: all about a primitive, as `read` wants it, `[n, K]`."""
-        own, worlds = np.array(self.rows), len(placed.centre)
-        fixed = np.concatenate([shading.sizes(scene)[own, : self.sizes], own[:, None]], axis=1).astype(np.float32)
-        parts = [placed.centre[:, own], *(placed.axes[:, own][..., j] for j in self.axes)]
+        (turned, number), own, worlds = shading.reads(self.kind), np.array(self.rows), len(placed.centre)
+        fixed = np.concatenate([shading.sizes(scene)[own, :number], own[:, None]], axis=1).astype(np.float32)
+        parts = [placed.centre[:, own], *(placed.axes[:, own][..., j] for j in turned)]
         parts.append(jnp.broadcast_to(jnp.asarray(fixed), (worlds, *fixed.shape)))
         table = jnp.concatenate(parts, axis=-1).reshape(worlds * len(own), -1)
         return lambda world, bit: culling.take(table, world * len(own) + jnp.minimum(bit, len(own) - 1))
 
     def read(self, row: jax.Array) -> tuple[jax.Array, Vector, dict[int, Vector], Vector]:
         """`[n, K]` -> index, centre, axes and size, their numbers `[n, 1]`."""
-        vectors = [[row[:, 3 * v + k, None] for k in range(3)] for v in range(1 + len(self.axes))]
-        size = [row[:, 3 * len(vectors) + k, None] for k in range(self.sizes)]
-        return row[:, -1:].astype(jnp.int32), vectors[0], dict(zip(self.axes, vectors[1:], strict=True)), size
+        turned, number = shading.reads(self.kind)
+        vectors = [[row[:, 3 * v + k, None] for k in range(3)] for v in range(1 + len(turned))]
+        size = [row[:, 3 * len(vectors) + k, None] for k in range(number)]
+        return row[:, -1:].astype(jnp.int32), vectors[0], dict(zip(turned, vectors[1:], strict=True)), size
 
 
 def _groups(scene: Scene, rows: Sequence[int]) -> list[_Group]:

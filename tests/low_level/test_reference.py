@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from anyskill_brax.character.humanoid import Character
-from anyskill_brax.low_level.reference import LOW, LOW_SHARE, Reference
+from anyskill_brax.low_level.reference import LOW_PELVIS, LOW_SHARE, Reference
 from anyskill_brax.motion.io import Motion
 from anyskill_brax.motion.library import MotionLibrary
 from anyskill_brax.motion.synthesis import builtin_motions
@@ -24,10 +24,12 @@ def test_low_poses_are_repeated_until_they_have_their_share(character, motions):
         character, motions, "hands_on_hips", "arms_out", "pray", "fold_arms", "flex", "stand", "crouch"
     )
     pelvis = np.asarray(reference.qpos)[np.asarray(reference.still), 2]
-    assert (pelvis < LOW).mean() == pytest.approx(LOW_SHARE, abs=0.02)
-    assert len(np.unique(reference.still[pelvis < LOW])) < (pelvis < LOW).sum()
+    assert (pelvis < LOW_PELVIS).mean() == pytest.approx(LOW_SHARE, abs=0.02)
+    assert len(np.unique(reference.still[pelvis < LOW_PELVIS])) < (pelvis < LOW_PELVIS).sum()
     head = np.asarray(reference.head)[np.asarray(reference.still)] / character.standing_head
-    assert head[pelvis < LOW].max() < 0.8 and np.median(head[pelvis >= LOW]) == pytest.approx(1.0, abs=0.05)
+    assert head[pelvis < LOW_PELVIS].max() < 0.8 and np.median(head[pelvis >= LOW_PELVIS]) == pytest.approx(
+        1.0, abs=0.05
+    )
 
 
 def test_who_sits_or_moves_holds_no_pose(character, motions):

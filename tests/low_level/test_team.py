@@ -19,9 +19,7 @@ from anyskill_brax.low_level.team import Team
 from anyskill_brax.types import UserError
 
 PATH = os.pathsep.join([str(ROOT), str(ROOT / "tests" / "low_level")])
-LESS_COMPILING = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
-"""These runs compile for a minute and run for a second."""
-ENVIRONMENT = os.environ | {"PYTHONPATH": PATH, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": LESS_COMPILING}
+ENVIRONMENT = os.environ | {"PYTHONPATH": PATH, "JAX_PLATFORMS": "cpu"}
 
 
 def free_port() -> str:

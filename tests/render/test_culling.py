@@ -90,6 +90,15 @@ def test_slopes_are_those_of_the_rays(character):
     np.testing.assert_allclose(by_tiles, by_rays, rtol=1e-3, atol=1e-7)
 
 
+def test_a_scene_without_primitives_is_a_floor_and_no_pictures_are_none():
+    camera = look_at(jnp.array([[2.0, 0.0, 1.0]]), jnp.array([0.0, 0.0, 0.9]), 0.9)
+    (image, _) = both(crowd(np.random.default_rng(0), 0), 16, 16, at_rest(np.zeros((1, 1, 3))), camera, outputs=OUTPUTS)
+    assert set(np.unique(image.segmentation)) == {-1, -2} and np.isfinite(image.rgb).all()
+    camera = jax.tree.map(lambda x: x[:0], camera)
+    (image, _) = both(crowd(np.random.default_rng(0), 6), 16, 16, at_rest(np.zeros((0, 1, 3))), camera)
+    assert image.rgb.shape == (0, 16, 16, 3)
+
+
 def test_work_is_done_where_there_is_a_bit_and_nowhere_else(monkeypatch):
     monkeypatch.setattr(culling, "BLOCK", 16)
     rng = np.random.default_rng(1)
