@@ -248,14 +248,30 @@ def test_a_clip_that_is_followed_exactly_has_no_error_and_a_fallen_one_is_lost(c
     exact = recorded(character, np.repeat(poses[None, 3:4], 29, axis=0))
     other = recorded(character, np.repeat(poses[None, [0, 3]], 29, axis=0))
     stand = poses[0], recorded(character, poses[None, :1]).pos[0, 0]
-    found, best = imitation.measure(clips, 3, 29, exact, other, stand, 0.35, 3)
+    feet = character.feet
+    found, best = imitation.measure(clips, 3, 29, exact, other, stand, feet, 0.35, 3)
     assert best == 1 and found["kept"] and found["kept_share"] == 1.0
     assert [found[k] for k in ("error", "following_unlikeness", "held_unlikeness")] == pytest.approx([0] * 3, abs=1e-5)
     assert found["standing_error"] > 0.05 and found["standing_unlikeness"] > 0.05
     fallen = np.repeat(poses[3:4], 29, axis=0)
     fallen[10:] = pose(character, pitch=90)
-    found, _ = imitation.measure(clips, 3, 29, recorded(character, fallen[:, None]), other, stand, 0.35, 3)
+    found, _ = imitation.measure(clips, 3, 29, recorded(character, fallen[:, None]), other, stand, feet, 0.35, 3)
     assert not found["kept"] and found["kept_share"] == pytest.approx(10 / 29)
+
+
+def test_who_only_stands_keeps_a_step_but_lifts_no_foot(character):
+    step = np.stack([pose(character, right_hip_y=-40 * up, right_knee=80 * up) for up in np.hanning(60)])
+    clips = Clips.create(character, [motion_from_qpos(character, "step", 30.0, step, category="step")], 3)
+    stands, steps = (recorded(character, q[:, None]) for q in (np.repeat(step[:1], 59, axis=0), step[1:]))
+    rest = recorded(character, step[:1, None])
+    stand = rest.qpos[0, 0], rest.pos[0, 0]
+    results = []
+    for own in (stands, steps):
+        found, _ = imitation.measure(clips, 0, 59, own, own, stand, character.feet, 0.35, 3)
+        results.append(imitation.ClipResult("step", "step", True, **found, held_second=0.0))
+    assert results[0].kept and results[0].lift > 0.15 and results[0].lifted == pytest.approx(0.0, abs=1e-3)
+    assert results[1].lifted == pytest.approx(results[1].lift)
+    assert imitation.summary(results).kept.successes == 2 and imitation.summary(results).feet_lifted.successes == 1
 
 
 # -- the stage and the tool ------------------------------------------------------------------------------------------

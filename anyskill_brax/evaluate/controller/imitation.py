@@ -3,7 +3,8 @@
 Following: from the clip's first frame, the encoder's latent of the window that comes, whenever the last one is over.
 Held: one latent for all of it, the best of N that the encoder gives to N windows spread over the clip; it cannot know
 where in the clip it is, so it is measured by unlikeness, which asks for the same movements at any time. Beside both, a
-figure that only stands: what is no better than that imitates nothing.
+figure that only stands: what is no better than that imitates nothing. A mean over bodies forgives feet that stay where
+they are (0.1 m for a walk on the spot), so clips that lift a foot are asked for that apart.
 """
 
 from collections.abc import Sequence
@@ -18,6 +19,9 @@ from anyskill_brax.evaluate.controller.stage import BLOCK, RATE, Recording, Stag
 from anyskill_brax.evaluate.controller.windows import pose_errors, unlikeness, windows
 from anyskill_brax.evaluate.intervals import Mean, Rate
 from anyskill_brax.evaluate.quality import jerks, middle
+
+LIFT = 0.1
+"""How far a clip lifts a foot above where standing has it [m] to count as lifting one; half of that height is asked."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,8 @@ class ClipResult:
     held_unlikeness: float  # of the best held latent
     standing_unlikeness: float
     jerk_ratio: float  # following: median jerk over the clip's, of the frames before it was lost; nan for none
+    lift: float  # how far the clip lifts its higher foot above standing [m]
+    lifted: float  # following: how far that foot came, before the clip was lost
     held_second: float  # of the clip, from which the best held latent is [s]
 
 
@@ -51,6 +57,7 @@ class Imitation:
     standing_unlikeness: Mean
     jerk_ratio: float  # median over clips
     better_than_standing: Rate  # clips whose following or held unlikeness is below that of standing
+    feet_lifted: Rate  # following: of clips that lift a foot, those kept with that foot at least half as high
     clips: tuple[ClipResult, ...]
 
     @property
@@ -71,12 +78,12 @@ def imitation(
     at = np.clip((part * frames[source]).astype(int), stage.low_level.style.encoder_frames - 1, None)
     latents = clips.latents(stage.low_level, source, at)
     trials = stage.play(clips.begin(stage.env, source), held(latents, steps / BLOCK))
-    training, stand = clips.seen_in_training(stage.low_level), _standing(stage)
+    training, stand, feet = clips.seen_in_training(stage.low_level), _standing(stage), stage.env.character.feet
     results = []
     for clip in range(len(clips)):
         own = slice(clip * candidates, (clip + 1) * candidates)
         recordings = following.worlds(slice(clip, clip + 1)), trials.worlds(own)
-        found, best = measure(clips, clip, int(frames[clip]), *recordings, stand, lost_at, stride)
+        found, best = measure(clips, clip, int(frames[clip]), *recordings, stand, feet, lost_at, stride)
         about = clips.names[clip], clips.categories[clip], bool(training[clip])
         results.append(ClipResult(*about, **found, held_second=float(at[own][best] / RATE)))
     return summary(results), following
@@ -94,6 +101,7 @@ def measure(
     following: Recording,
     trials: Recording,
     stand: tuple[np.ndarray, np.ndarray],
+    feet: Sequence[int],
     lost_at: float,
     stride: int,
 ) -> tuple[dict[str, Any], int]:
@@ -106,6 +114,8 @@ def measure(
     rest_qpos, rest_pos = (np.repeat(x[None], frames, axis=0) for x in stand)
     each = np.moveaxis(windows(trials.qpos[:frames], trials.pos[:frames], stride), 1, 0)  # [N, K, D]
     apart = unlikeness(each, goal)
+    rise, own_rise = (pos[:, feet, 2] - stand[1][feet, 2] for pos in (goal_pos, own_pos))
+    foot = int(rise.max(axis=0).argmax())
     return {
         "seconds": frames / RATE,
         "error": float(errors.mean()),
@@ -116,6 +126,8 @@ def measure(
         "held_unlikeness": float(apart.min()),
         "standing_unlikeness": float(unlikeness(windows(rest_qpos, rest_pos, stride), goal)),
         "jerk_ratio": jerk_ratio(own_pos, goal_pos, ~lost),
+        "lift": float(rise[:, foot].max()),
+        "lifted": float(own_rise[~lost, foot].max(initial=0.0)),
     }, int(apart.argmin())
 
 
@@ -138,6 +150,7 @@ def summary(clips: Sequence[ClipResult]) -> Imitation:
         standing_unlikeness=mean("standing_unlikeness"),
         jerk_ratio=middle(np.array([clip.jerk_ratio for clip in clips]), np.median),
         better_than_standing=Rate.of(np.array(best)),
+        feet_lifted=Rate.of(np.array([c.kept and c.lifted >= 0.5 * c.lift for c in clips if c.lift >= LIFT], bool)),
         clips=tuple(clips),
     )
 

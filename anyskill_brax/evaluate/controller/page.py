@@ -38,6 +38,7 @@ def summary(answers: Answers) -> list[tuple[str, str, str]]:
         ("Frechet distance (floor) [m]", f"{a.frechet.distance:.3f} ± {a.frechet.error:.3f} ({a.frechet.floor:.3f})",
          f"{a.frechet.windows} windows"),
         ("clips followed to the end", percent(i.kept), clips),
+        ("of clips that lift a foot, followed and lifted", percent(i.feet_lifted), f"{i.feet_lifted.episodes} clips"),
         ("error following | standing [m]", f"{i.error} | {i.standing_error}", clips),
         ("unlikeness following | best held latent | standing [m]",
          f"{i.following_unlikeness} | {i.held_unlikeness} | {i.standing_unlikeness}", clips),
@@ -140,14 +141,25 @@ def _imitation(page: Page, a: Answers) -> None:
         "each figure seen from its own root, over all frames, fallen or not. Kept: never lost, or of one clip the "
         "share of its frames before it was. Unlikeness compares windows whatever their timing, so that a held latent "
         "(the best of a few of the clip's own) can be measured too. Standing is a figure that does nothing; "
-        f"{percent(i.better_than_standing)} of the clips are imitated better than that."
+        f"{percent(i.better_than_standing)} of the clips are imitated better than that. Lifted: of the clips that lift "
+        "a foot by 0.1 m or more, those that were kept with that foot at least half as high."
     )
-    columns = ("", "clips", "kept", "error [m]", "standing [m]", "unlikeness following", "best held", "standing")
+    columns = (
+        "",
+        "clips",
+        "kept",
+        "lifted",
+        "error [m]",
+        "standing [m]",
+        "unlikeness following",
+        "best held",
+        "standing",
+    )
     page.table(
         columns,
         [
-            [name, len(c.clips), percent(c.kept), c.error.mean, c.standing_error.mean, c.following_unlikeness.mean,
-             c.held_unlikeness.mean, c.standing_unlikeness.mean]
+            [name, len(c.clips), percent(c.kept), percent(c.feet_lifted), c.error.mean, c.standing_error.mean,
+             c.following_unlikeness.mean, c.held_unlikeness.mean, c.standing_unlikeness.mean]
             for name, c in {"all": i, **i.categories}.items()
         ],
     )  # fmt: skip
@@ -161,10 +173,11 @@ def _imitation(page: Page, a: Answers) -> None:
     page.figure(figure, "Under the dotted line: better than standing")
     page.heading("Every clip")
     page.table(
-        ("clip", "category", "trained on", "s", "kept", "error [m]", "standing", "unlikeness", "best held", "standing"),
+        ("clip", "category", "trained on", "s", "kept", "lifts a foot by [m]", "lifted")
+        + ("error [m]", "standing", "unlikeness", "best held", "standing"),
         [
-            [c.name, c.category, "yes" if c.in_training else "no", c.seconds, f"{c.kept_share:.0%}", c.error,
-             c.standing_error, c.following_unlikeness, c.held_unlikeness, c.standing_unlikeness]
+            [c.name, c.category, "yes" if c.in_training else "no", c.seconds, f"{c.kept_share:.0%}", c.lift, c.lifted,
+             c.error, c.standing_error, c.following_unlikeness, c.held_unlikeness, c.standing_unlikeness]
             for c in i.clips
         ],
     )  # fmt: skip
