@@ -115,30 +115,39 @@ def still_rows(character: Character, qpos: np.ndarray, qvel: np.ndarray) -> np.n
     return np.sort(np.concatenate([np.flatnonzero(still), more]))
 
 
-def tracking_terms(simulated: BodyState, reference: BodyState) -> dict[str, jax.Array]:
+def tracking_terms(character: Character, simulated: BodyState, reference: BodyState) -> dict[str, jax.Array]:
     """How closely a pose follows the reference, in the heading frame (no global position), each in (0, 1].
 
-    DeepMimic's reward (Peng et al. 2018, eq. 5-8) without its global root term: the policy sees no global target.
+    DeepMimic's reward (Peng et al. 2018, eq. 5-8) without its global root term: the policy sees no global target. In
+    its place `travel`, the root's velocity: means over all bodies hardly see a figure that stands where it should walk.
     """
     position = observations.local_positions(simulated) - observations.local_positions(reference)
     to_sim, to_ref = observations.heading_inverse(simulated), observations.heading_inverse(reference)
     turn = rotations.angle_between(rotations.quat_mul(to_sim, simulated.rot), rotations.quat_mul(to_ref, reference.rot))
     velocity = rotations.rotate(to_sim, simulated.linvel) - rotations.rotate(to_ref, reference.linvel)
     height = simulated.pos[..., 0, 2] - reference.pos[..., 0, 2]
+    square = jnp.sum(position**2, -1)
     return {
-        "position": jnp.exp(-40.0 * jnp.mean(jnp.sum(position**2, -1), -1)),
+        "position": jnp.exp(-40.0 * jnp.mean(square, -1)),
+        "ends": jnp.exp(-40.0 * jnp.sum(square[..., character.key_bodies], -1)),
         "rotation": jnp.exp(-2.0 * jnp.mean(turn**2, -1)),
         "velocity": jnp.exp(-0.5 * jnp.mean(jnp.sum(velocity**2, -1), -1)),
+        "travel": jnp.exp(-4.0 * jnp.sum(velocity[..., 0, :] ** 2, -1)),
         "height": jnp.exp(-40.0 * height**2),
     }
 
 
-TRACKING_WEIGHTS = {"position": 0.4, "rotation": 0.3, "velocity": 0.2, "height": 0.1}
+TRACKING_WEIGHTS = {"position": 0.2, "ends": 0.3, "rotation": 0.15, "velocity": 0.1, "travel": 0.15, "height": 0.1}
+
+
+def body_errors(simulated: BodyState, reference: BodyState) -> jax.Array:
+    """How far every body's origin is from where it should be in the heading frame, the root's height included,
+    `[..., B]` [m]."""
+    position = observations.local_positions(simulated) - observations.local_positions(reference)
+    height = simulated.pos[..., :1, 2:3] - reference.pos[..., :1, 2:3]
+    return jnp.linalg.norm(position.at[..., 2].add(height[..., 0]), axis=-1)
 
 
 def tracking_error(simulated: BodyState, reference: BodyState) -> jax.Array:
-    """Mean distance of body origins in the heading frame, the root's height included, `[...]` [m]."""
-    position = observations.local_positions(simulated) - observations.local_positions(reference)
-    height = simulated.pos[..., :1, 2:3] - reference.pos[..., :1, 2:3]
-    position = position.at[..., 2].add(height[..., 0])
-    return jnp.mean(jnp.linalg.norm(position, axis=-1), axis=-1)
+    """`body_errors`, their mean `[...]` [m]."""
+    return jnp.mean(body_errors(simulated, reference), axis=-1)

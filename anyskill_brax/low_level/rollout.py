@@ -59,18 +59,14 @@ def rollout(stage: Stage, state: TrainState, key: PRNGKey) -> tuple[Worlds, Step
     key_body = stage.devices.own(jax.random.fold_in(jax.random.PRNGKey(settings.seed), redrawn))
     variation = variations(key_body, settings.disturbance, stage.num_worlds)
 
-    def fresh(key: PRNGKey) -> Worlds:
-        return worlds.start(
-            key,
-            env,
-            reference,
-            state.fall_states,
-            stage.way,
-            settings.start,
-            followers,
-            nets.latent_dim,
-            stage.num_worlds,
-        )
+    def restarted(key: PRNGKey, ended: jax.Array, old: Worlds) -> Worlds:
+        def fresh(rows: jax.Array, done: jax.Array) -> Worlds:
+            return worlds.start(
+                jax.random.fold_in(key, done), env, reference, state.fall_states, stage.way, settings.start,
+                followers, nets.latent_dim, rows.size,
+            )  # fmt: skip
+
+        return worlds.for_those(ended, old, fresh)
 
     def latents(source: jax.Array) -> jax.Array:
         return stage.latents_of(state.params.encoder, state, source)
@@ -90,7 +86,7 @@ def rollout(stage: Stage, state: TrainState, key: PRNGKey) -> tuple[Worlds, Step
         moved, outcome = worlds.finish_step(
             key_fall, env, reference, world, after, broken, settings.start, stage.pays_rising
         )
-        terms = tracking_terms(after.bodies, reference.bodies(env.character, moved.row, moved.follows))
+        terms = tracking_terms(env.character, after.bodies, reference.bodies(env.character, moved.row, moved.follows))
         step = Step(
             obs=obs,
             latent=world.latent,
@@ -114,11 +110,11 @@ def rollout(stage: Stage, state: TrainState, key: PRNGKey) -> tuple[Worlds, Step
             broken=outcome.broken,
             age=moved.age,
         )
-        return worlds.select(outcome.terminated | outcome.truncated, fresh(key_start), moved), step
+        return restarted(key_start, outcome.terminated | outcome.truncated, moved), step
 
     key_mend, key_steps = jax.random.split(key)
     broken = env.is_broken(state.worlds.humanoid)  # by whoever touched the state: the rollout itself leaves none
-    began = worlds.select(broken, fresh(key_mend), state.worlds)
+    began = restarted(key_mend, broken, state.worlds)
     if settings.conditional:  # the encoder has learnt since: what is held means the same motion, said anew
         began = began.replace(latent=latents(began.source))
     after, steps = jax.lax.scan(control_step, began, jax.random.split(key_steps, settings.learner.horizon))

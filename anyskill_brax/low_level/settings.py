@@ -32,7 +32,8 @@ class StartSettings:
     recovery_share: float  # of falls that become recovery episodes
     recovery_steps: int
     recovery_sigma: float  # factor on the action noise in them: getting up wants bolder tries
-    max_tracking_error: float  # [m] at which a world that follows a motion has lost it
+    max_tracking_error: float  # [m] of the mean body at which a world that follows a motion has lost it
+    max_body_error: float  # [m] of the furthest body, likewise
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ Whoever has fallen may get a recovery episode, in which the floor is allowed and
 """
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -13,14 +14,17 @@ from flax import struct
 
 from anyskill_brax.envs.humanoid_env import HumanoidEnv, HumanoidState
 from anyskill_brax.low_level.getting_up import STANDING, Way
-from anyskill_brax.low_level.reference import Reference, tracking_error
+from anyskill_brax.low_level.reference import Reference, body_errors
 from anyskill_brax.low_level.settings import StartSettings
 from anyskill_brax.networks import sample_latents
 from anyskill_brax.types import PRNGKey
 
 SOON = 15
 """Control steps that a recovery episode still lasts when the world stands, where rising is paid for."""
+FEW = 8
+"""One in so many worlds is what `for_those` works on at a time: about as many as are due for a latent."""
 Latents = Callable[[jax.Array], jax.Array]  # last rows [...] of encoder windows -> latents [..., L]
+T = TypeVar("T")
 
 
 @struct.dataclass
@@ -107,10 +111,11 @@ def renew_latents(
     source = jnp.where(poses, still, source)
     source = jnp.where(worlds.follows, reference.ahead(worlds.row, num_frames), source)
     sphere = sample_latents(key_sphere, shape, worlds.latent.shape[-1])
-    fresh = jnp.where(free[:, None], sphere, latents(source))
+    latent = jnp.where((due & free)[:, None], sphere, worlds.latent)
+    latent = for_those(due & ~free, latent, lambda rows, _: latents(source[rows]))
     hold = jax.random.randint(key_hold, shape, settings.hold_min, settings.hold_max + 1)
     return worlds.replace(
-        latent=jnp.where(due[:, None], fresh, worlds.latent),
+        latent=latent,
         source=jnp.where(due, source, worlds.source),
         row=jnp.where(due & poses, still, worlds.row),
         poses=jnp.where(due, poses, worlds.poses),
@@ -145,8 +150,9 @@ def finish_step(
     row = jnp.where(worlds.follows, worlds.row + 1, worlds.row)
     clip_over = worlds.follows & (row >= reference.last[worlds.row])
     row = jnp.minimum(row, reference.last[worlds.row])
-    error = tracking_error(after.bodies, reference.bodies(env.character, row, worlds.follows))
-    lost = worlds.follows & (error > settings.max_tracking_error)
+    errors = body_errors(after.bodies, reference.bodies(env.character, row, worlds.follows))
+    error = errors.mean(axis=-1)
+    lost = worlds.follows & ((error > settings.max_tracking_error) | (errors.max(axis=-1) > settings.max_body_error))
     fallen = ~worlds.follows & env.has_fallen(after.bodies)
     grace = worlds.grace
     if pays_rising:  # who stands again soon has the usual objective again, or it would forget to crouch: decisions/0009
@@ -161,6 +167,23 @@ def finish_step(
     truncated = ~terminated & (clip_over | (age >= settings.episode_steps))
     moved = worlds.replace(humanoid=after, row=row, age=age, error=error, grace=grace, hold=worlds.hold - 1)
     return moved, Outcome(terminated=terminated, truncated=truncated, broken=broken)
+
+
+def for_those(mask: jax.Array, values: T, make: Callable[[jax.Array, jax.Array], T]) -> T:
+    """`values`, a pytree of `[W, ...]`, with others where `mask [W]`, worked out for a few worlds at a time: few are
+    due at any step. `make` takes their indices `[n]` (W for none) and how many were there before `[]`."""
+    number = mask.size
+    room = max(1, number // FEW)
+    rows = jnp.sort(jnp.where(mask, jnp.arange(number), number))
+    rows = jnp.concatenate([rows, jnp.full(room, number)])
+
+    def some(state: tuple[jax.Array, T]) -> tuple[jax.Array, T]:
+        done, values = state
+        own = jax.lax.dynamic_slice(rows, (done,), (room,))
+        new = make(own, done)
+        return done + room, jax.tree.map(lambda x, y: x.at[own].set(y, mode="drop"), values, new)
+
+    return jax.lax.while_loop(lambda state: state[0] < mask.sum(), some, (jnp.zeros((), rows.dtype), values))[1]
 
 
 def select(mask: jax.Array, a, b):
