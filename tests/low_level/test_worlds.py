@@ -1,11 +1,15 @@
-"""What is worked out only for the worlds that need it."""
+"""What is worked out only for the worlds that need it; who has lost a motion, and what following it is paid."""
+
+import dataclasses
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from anyskill_brax.character.kinematics import forward_kinematics
 from anyskill_brax.low_level import worlds
+from anyskill_brax.low_level.reference import TRACKING_WEIGHTS, body_errors, tracking_error, tracking_terms
 
 
 @pytest.mark.parametrize("number", [1, 7, 64, 100])
@@ -31,3 +35,48 @@ def test_each_turn_of_for_those_knows_how_many_were_there_before():
     )()
     room = number // worlds.FEW
     np.testing.assert_array_equal(done, np.repeat(np.arange(0, number, room), room))
+
+
+def bent(character, **hinges: float) -> jax.Array:
+    """Standing, but for some hinges [rad]: `qpos [35]`."""
+    qpos = np.array(character.default_qpos)
+    for name, angle in hinges.items():
+        qpos[7 + character.joint_names.index(name)] = angle
+    return jnp.asarray(qpos)
+
+
+LIFTED = {"right_hip_y": -0.8, "right_knee": 1.6}
+"""A foot is off by 0.4 m, the mean body by 0.05."""
+
+
+@pytest.mark.parametrize(("furthest", "lost"), [(1e9, False), (0.3, True), (0.6, False)])
+def test_one_foot_far_off_loses_a_motion_where_that_is_asked_for(quick_ase, character, furthest, lost):
+    env, stage = quick_ase.setup.env, quick_ase.stage
+    settings = dataclasses.replace(quick_ase.settings.start, max_body_error=furthest)
+    begun = jax.tree.map(lambda x: x[:2], quick_ase.state.worlds).replace(
+        follows=jnp.array([True, False]), row=jnp.zeros(2, jnp.int32), grace=jnp.zeros(2, jnp.int32)
+    )
+    qpos = jnp.stack([bent(character, **LIFTED)] * 2)
+
+    @jax.jit
+    def finish(begun):
+        after, broken = env.place(qpos, jnp.zeros((2, 34))), jnp.zeros(2, bool)
+        return worlds.finish_step(
+            jax.random.PRNGKey(0), env, stage.reference, begun, after, broken, settings, stage.pays_rising
+        )
+
+    moved, outcome = finish(begun)
+    assert np.asarray(outcome.terminated).tolist() == [lost, False], "who follows nothing loses nothing"
+    assert 0.03 < float(moved.error[0]) < 0.1
+
+
+def test_feet_and_travel_are_what_standing_still_in_a_walk_loses_most(character):
+    still = forward_kinematics(character, bent(character), jnp.zeros(34))
+    walking = forward_kinematics(character, bent(character, **LIFTED), jnp.zeros(34).at[0].set(1.2))
+    same = tracking_terms(character, walking, walking)
+    assert all(float(term) == pytest.approx(1.0, abs=1e-4) for term in same.values())
+    stood = {name: float(term) for name, term in tracking_terms(character, still, walking).items()}
+    assert stood["ends"] < 0.1 and stood["travel"] < 0.05 and stood["position"] > 0.3
+    assert sum(TRACKING_WEIGHTS.values()) == pytest.approx(1.0) and set(TRACKING_WEIGHTS) == set(stood)
+    errors = body_errors(still, walking)
+    assert float(errors.max()) > 0.3 and float(errors.mean()) == pytest.approx(float(tracking_error(still, walking)))
