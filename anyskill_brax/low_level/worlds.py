@@ -22,7 +22,7 @@ from anyskill_brax.types import PRNGKey
 SOON = 15
 """Control steps that a recovery episode still lasts when the world stands, where rising is paid for."""
 FEW = 8
-"""One in so many worlds is what `for_those` works on at a time: about as many as are due for a latent."""
+"""`for_those` works on one world in so many at a time: about as many as are due for a latent at once."""
 Latents = Callable[[jax.Array], jax.Array]  # last rows [...] of encoder windows -> latents [..., L]
 T = TypeVar("T")
 
@@ -172,7 +172,7 @@ def finish_step(
 def for_those(mask: jax.Array, values: T, make: Callable[[jax.Array, jax.Array], T]) -> T:
     """`values`, a pytree of `[W, ...]`, with others where `mask [W]`, worked out for a few worlds at a time: few are
     due at any step. `make` takes their indices `[n]` (W for none) and how many were there before `[]`."""
-    number = mask.size
+    number, count = mask.size, mask.sum()
     room = max(1, number // FEW)
     rows = jnp.sort(jnp.where(mask, jnp.arange(number), number))
     rows = jnp.concatenate([rows, jnp.full(room, number)])
@@ -183,7 +183,7 @@ def for_those(mask: jax.Array, values: T, make: Callable[[jax.Array, jax.Array],
         new = make(own, done)
         return done + room, jax.tree.map(lambda x, y: x.at[own].set(y, mode="drop"), values, new)
 
-    return jax.lax.while_loop(lambda state: state[0] < mask.sum(), some, (jnp.zeros((), rows.dtype), values))[1]
+    return jax.lax.while_loop(lambda state: state[0] < count, some, (jnp.zeros((), rows.dtype), values))[1]
 
 
 def select(mask: jax.Array, a, b):

@@ -4,7 +4,7 @@ Following: from the clip's first frame, the encoder's latent of the window that 
 Held: one latent for all of it, the best of N that the encoder gives to N windows spread over the clip; it cannot know
 where in the clip it is, so it is measured by unlikeness, which asks for the same movements at any time. Beside both, a
 figure that only stands: what is no better than that imitates nothing. A mean over bodies forgives feet that stay where
-they are (0.1 m for a walk on the spot), so clips that lift a foot are asked for that apart.
+they are (0.08 m for a walk on the spot), so clips that lift a foot are asked for that apart.
 """
 
 from collections.abc import Sequence

@@ -144,19 +144,9 @@ def _imitation(page: Page, a: Answers) -> None:
         f"{percent(i.better_than_standing)} of the clips are imitated better than that. Lifted: of the clips that lift "
         "a foot by 0.1 m or more, those that were kept with that foot at least half as high."
     )
-    columns = (
-        "",
-        "clips",
-        "kept",
-        "lifted",
-        "error [m]",
-        "standing [m]",
-        "unlikeness following",
-        "best held",
-        "standing",
-    )
     page.table(
-        columns,
+        ("", "clips", "kept", "lifted", "error [m]", "standing [m]")
+        + ("unlikeness following", "best held", "standing"),
         [
             [name, len(c.clips), percent(c.kept), percent(c.feet_lifted), c.error.mean, c.standing_error.mean,
              c.following_unlikeness.mean, c.held_unlikeness.mean, c.standing_unlikeness.mean]
