@@ -101,7 +101,7 @@ def measure(
     following: Recording,
     trials: Recording,
     stand: tuple[np.ndarray, np.ndarray],
-    feet: Sequence[int],
+    feet: np.ndarray,
     lost_at: float,
     stride: int,
 ) -> tuple[dict[str, Any], int]:
