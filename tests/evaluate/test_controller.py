@@ -1,8 +1,4 @@
-"""Controllers examined: each measure on movements made by hand, then the stage and the tool."""
-
-import json
-import re
-from pathlib import Path
+"""Controllers examined: each measure on movements made by hand, then the stage."""
 
 import jax
 import jax.numpy as jnp
@@ -10,23 +6,19 @@ import numpy as np
 import pytest
 from constructed import both, pose
 from stand_ins import random_controller
-from zoo_objects import make_controller, make_skill
 
-import skill_zoo
 from anyskill_brax import rotations
 from anyskill_brax.character.kinematics import forward_kinematics
-from anyskill_brax.evaluate.controller import coverage, exam, frechet, imitation, movement, robustness, sphere
+from anyskill_brax.evaluate.controller import coverage, frechet, imitation, movement, robustness, sphere
 from anyskill_brax.evaluate.controller.clips import Clips
 from anyskill_brax.evaluate.controller.stage import RATE, Recording, Stage, held, joint_power
 from anyskill_brax.evaluate.controller.windows import pose_errors, unlikeness, windows
 from anyskill_brax.low_level.reference import tracking_error
-from anyskill_brax.motion.io import motion_bodies, motion_from_qpos, save_motion_folder
+from anyskill_brax.motion.io import motion_bodies, motion_from_qpos
 from anyskill_brax.motion.synthesis import builtin_motions
 from anyskill_brax.networks import sample_latents
 from anyskill_brax.physics.state import PhysicsState
-from anyskill_brax.types import UserError
 
-TOOL = "evaluate"
 HEAD = 2
 
 
@@ -274,7 +266,7 @@ def test_who_only_stands_keeps_a_step_but_lifts_no_foot(character):
     assert imitation.summary(results).kept.successes == 2 and imitation.summary(results).feet_lifted.successes == 1
 
 
-# -- the stage and the tool ------------------------------------------------------------------------------------------
+# -- the stage ----------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -311,102 +303,3 @@ def test_a_controller_that_cannot_move_never_gets_up(character):
     found, played = robustness.recovery(stage, jax.random.PRNGKey(0), np.eye(4, 8), 1.0)
     assert found.got_up.successes == 0 and found.got_up.episodes == played.qpos.shape[1] >= 2
     assert found.time.trials == 0
-
-
-@pytest.fixture(scope="module")
-def zoo(character, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("zoo")
-    skill_zoo.save(random_controller(character), "low-level", zoo=folder)
-    other = make_controller(1)
-    skill_zoo.save(other, "other", zoo=folder)
-    skill_zoo.save(make_skill(other, "bow"), "bow", zoo=folder, force=True)
-    return folder
-
-
-TINY = ("block=4", "latents=3", "seconds=2.0", "candidates=1", "clip_seconds=1.0", "twice=2", "twice_seconds=2.0")
-TINY += ("paths=1", "path_seconds=1.0", "switches=2", "switch_repeats=1", "switch_before=1.0", "switch_after=1.0")
-TINY += ("falls=3", "recovery_seconds=1.0", "pushed=1", "push_speeds=(0.0,1.0)", "push_seconds=1.0", "films=0")
-
-
-@pytest.mark.slow
-def test_a_controller_is_examined_twice_alike_and_as_planned(tool, zoo, character, tmp_path, capsys, monkeypatch):
-    save_motion_folder(tmp_path / "mine", builtin_motions(character, kinds=["bow", "wave"]))
-    size = [word for setting in TINY for word in ("--set", setting)]
-    command = ["low_level", "humanoid/low-level", "--zoo", zoo, "--motions", tmp_path / "mine", *size, "--seed", 7]
-    counted = []
-    monkeypatch.setattr(exam.Progress, "watch", lambda self, played: counted.append((self.total, played)))
-    found = []
-    for out in (tmp_path / "first", tmp_path / "second"):
-        counted.clear()
-        assert tool(*command, "--out", out) == 0
-        assert sum(played for _, played in counted) == pytest.approx(counted[0][0]), "played as planned"
-        found.append(json.loads((out / "eval.json").read_text()))
-        assert found[-1]["about"].pop("date")
-    assert found[0] == found[1]
-    one = found[0]
-    assert one["about"]["seed"] == 7 and one["about"]["latents"] == 3
-    assert skill_zoo.search.find("humanoid/low-level", zoo).summary.sha256 in one["about"]["controller"]
-    assert one["coverage"]["rollouts"] == 3 and one["coverage"]["clips"] == 3  # a bow, a wave of either hand
-    clips = {clip["name"]: clip["in_training"] for clip in one["imitation"]["clips"]}
-    assert clips == {"bow": False, "wave_right": False, "wave_left": False}
-    assert len(one["targets"]) == 5 and {m["name"] for m in one["movement"]} >= {"median jerk", "power"}
-    assert "survival of random latents >= 95%" in capsys.readouterr().out
-    page = (tmp_path / "first" / "report.html").read_text()
-    assert page.count("data:image/png;base64,") == 6 and "http" not in re.sub(r"base64,[^\"]*", "", page)
-
-
-def test_a_controller_is_examined_on_its_own_clips_seen_and_unseen(character, tmp_path, monkeypatch):
-    """Of the three clips, by the hashes of their names, hold_out = 0.5 leaves out wave_right alone."""
-    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "tools")
-    from _sources import find_controller, load_sources
-
-    save_motion_folder(tmp_path / "mine", builtin_motions(character, kinds=["bow", "wave"]))
-    for name, share in (("careful", {"hold_out": 0.5}), ("greedy", {})):
-        trained = {"motions": [str(tmp_path / "mine")], **share}
-        skill_zoo.save(random_controller(character), name, zoo=tmp_path / "zoo", config=trained)
-    careful, greedy = (find_controller(f"humanoid/{name}", tmp_path / "zoo") for name in ("careful", "greedy"))
-
-    def names(entry, *sources: str) -> set[str]:
-        return {motion.name for motion in load_sources(list(sources), "train", entry)}
-
-    assert names(careful, "training") == {"bow", "wave_left"} and names(careful, "held_out") == {"wave_right"}
-    assert names(greedy, "training") == {"bow", "wave_left", "wave_right"}
-    with pytest.raises(UserError, match=r"hold_out 0, which leaves none of 3 clips out"):
-        names(greedy, "held_out")
-    (tmp_path / "mine").rename(tmp_path / "moved")
-    with pytest.raises(UserError, match="no such folder"):
-        names(careful, "held_out")
-    assert names(careful, f"held_out:{tmp_path / 'moved'}") == {"wave_right"}
-
-
-def test_progress_says_how_much_is_done_and_left():
-    lines = []
-    progress = exam.Progress(40.0, lines.append)
-    progress.ask("one")
-    progress.watch(10.0)
-    progress.ask("two")
-    assert "[  0%] one" in lines[0] and "to go" not in lines[0]
-    assert "[ 25%] two" in lines[1] and "about 0.0 min to go" in lines[1]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        (["humanoid/no-such"], "no-such"),
-        (["humanoid/bow"], "is a skill"),
-        (["humanoid/low-level", "--motions", "EMPTY"], "no motions"),
-        (["humanoid/low-level", "--motions", "nowhere"], "no such folder"),
-        (["humanoid/low-level", "--motions", "builtin:one"], "builtin:SEED"),
-        (["humanoid/low-level", "--split", "test"], "builtin:1"),
-        (["humanoid/low-level", "--motions", "held_out"], "does not say what it was trained on"),
-        (["humanoid/low-level", "--latents", "1"], "latents is 1"),
-        (["humanoid/low-level", "--set", "latent=4"], "did you mean"),
-    ],
-)
-def test_bad_input_is_one_message_and_leaves_no_trace(tool, zoo, tmp_path, capsys, arguments, says):
-    (tmp_path / "empty").mkdir()
-    arguments = [tmp_path / "empty" if argument == "EMPTY" else argument for argument in arguments]
-    assert tool("low_level", *arguments, "--zoo", zoo, "--out", tmp_path / "out") == 2
-    error = capsys.readouterr().err
-    assert says in error and "Traceback" not in error
-    assert not (tmp_path / "out").exists()
