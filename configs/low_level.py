@@ -57,6 +57,8 @@ def small() -> ConfigDict:
             recovery_sigma=1.0,
             max_tracking_error=0.35,
             max_body_error=1e9,
+            transition_share=0.0,
+            transition_steps=30,
         )
     )
     config.networks = ConfigDict(
@@ -281,8 +283,8 @@ def stepping(config: Any) -> None:
     rising(config)
     config.total_samples = 30_000_000
     config.rising.rounds = 0
-    config.reward.follow_share = (0.92, 0.0)
-    config.start.update(dict(max_body_error=0.25, fall_share=0.15))
+    config.reward.follow_share = (0.65, 0.0)
+    config.start.update(dict(max_body_error=0.25, fall_share=0.5, transition_share=0.3))
     config.sampling.share = 0.0
     config.learner.update(dict(sigma=0.06, diversity=0.0, disc_steps=1))  # few worlds are left that either is for
     config.lr_schedule.over = (8.0, 22.0)

@@ -72,7 +72,8 @@ def rollout(stage: Stage, state: TrainState, key: PRNGKey) -> tuple[Worlds, Step
         return stage.latents_of(state.params.encoder, state, source)
 
     def control_step(world: Worlds, key: PRNGKey) -> tuple[Worlds, Step]:
-        key_latent, key_action, key_fall, key_start, key_push, key_box = jax.random.split(key, 6)
+        key_next, key_latent, key_action, key_fall, key_start, key_push, key_box = jax.random.split(key, 7)
+        world = worlds.next_motion(key_next, reference, settings.start, world)
         world = worlds.renew_latents(key_latent, reference, latents, settings.start, world, nets.encoder_frames)
         obs = observations.observe(world.humanoid.bodies)
         mean = stage.modules.actor.apply(state.params.actor, state.obs_normalizer(obs), world.latent)

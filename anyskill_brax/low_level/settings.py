@@ -34,6 +34,8 @@ class StartSettings:
     recovery_sigma: float  # factor on the action noise in them: getting up wants bolder tries
     max_tracking_error: float  # [m] of the mean body at which a world that follows a motion has lost it
     max_body_error: float  # [m] of the furthest body, likewise
+    transition_share: float  # of motions begun from another pose; of motions ended that are followed by another
+    transition_steps: int  # control steps it then takes before the new motion can be lost
 
 
 @dataclass(frozen=True)
@@ -207,6 +209,8 @@ class LowLevelSettings:
             raise UserError(f"reward.weights wants {', '.join(REWARD_TERMS)}; it has {', '.join(sorted(weights))}")
         if not (0.0 <= start.rising_share <= 1.0 and start.recovery_sigma > 0.0):
             raise UserError("start wants a rising_share in [0, 1] and a positive recovery_sigma")
+        if not 0.0 <= start.transition_share <= 1.0:
+            raise UserError(f"start.transition_share is a share, in [0, 1], not {start.transition_share}")
         if self.rising.rounds and not (weights["rising"] and start.fall_share):
             raise UserError("rising.rounds teach nobody while reward.weights.rising or start.fall_share is 0")
         if start.rising_share and not weights["rising"]:

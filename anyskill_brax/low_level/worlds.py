@@ -1,7 +1,8 @@
 """What travels with each training world beside its physics: its latent, its reference, its clocks; and how it starts.
 
-A world either *follows* a motion (its latent is the encoder's for the coming window, renewed when that is over) or
-holds a latent for a random number of steps, as in ASE: one uniform on the sphere, a motion's, or a still pose's.
+A world either *follows* a motion (its latent is the encoder's for the coming window, renewed when that is over),
+perhaps one after another, or holds a latent for a random number of steps, as in ASE: one uniform on the sphere, a
+motion's, or a still pose's.
 Whoever has fallen may get a recovery episode, in which the floor is allowed and rising is paid for.
 """
 
@@ -42,6 +43,7 @@ class Worlds:
     age: jax.Array  # [W] int32 control steps of this episode
     error: jax.Array  # [W] tracking error now, where there is a target [m]
     grace: jax.Array  # [W] int32 control steps left of a recovery episode, in which falling is allowed
+    patience: jax.Array  # [W] int32 control steps until the motion, begun from another pose, can be lost
 
     @property
     def recovering(self) -> jax.Array:
@@ -63,9 +65,10 @@ def start(
     """Fresh episodes for `W` worlds: reference-state, default-pose or fall-state starts (ASE, section 6.2).
 
     `follow_share []`: of worlds that follow a motion. Some of those that are to recover begin on the `way` up instead
-    of in one of `fall_states`. Their latents are due at once: `renew_latents` draws them.
+    of in one of `fall_states`; some of those that follow, in a pose that can be held. Their latents are due at once:
+    `renew_latents` draws them.
     """
-    keys = jax.random.split(key, 6)
+    keys = jax.random.split(key, 8)
     shape = (num_worlds,)
     follows = jax.random.bernoulli(keys[0], follow_share, shape)
     row = reference.sample(keys[1], shape)
@@ -73,7 +76,9 @@ def start(
     from_fall = ~follows & (draw < settings.fall_share)
     on_the_way = jax.random.bernoulli(keys[5], settings.rising_share, shape)
     from_default = ~follows & ~from_fall & (draw < settings.fall_share + settings.default_share)
-    on_reference = env.place(reference.qpos[row], reference.qvel[row], reference.window(row, env.num_frames))
+    elsewhere = follows & jax.random.bernoulli(keys[6], settings.transition_share, shape)
+    began = jnp.where(elsewhere, reference.sample_still(keys[7], shape), row)
+    on_reference = env.place(reference.qpos[began], reference.qvel[began], reference.window(began, env.num_frames))
     fallen = jax.tree.map(lambda x: x[jax.random.randint(keys[3], shape, 0, x.shape[0])], fall_states)
     if way is not None:
         moment = jax.random.randint(keys[4], shape, 0, way.progress.size)
@@ -91,6 +96,17 @@ def start(
         age=zero,
         error=jnp.zeros(shape),
         grace=jnp.where(from_fall, settings.recovery_steps, 0),
+        patience=jnp.where(elsewhere, settings.transition_steps, 0),
+    )
+
+
+def next_motion(key: PRNGKey, reference: Reference, settings: StartSettings, worlds: Worlds) -> Worlds:
+    """Who has followed a motion to its end, and is still here, follows another from now on."""
+    over = worlds.follows & (worlds.row >= reference.last[worlds.row])
+    return worlds.replace(
+        row=jnp.where(over, reference.sample(key, over.shape), worlds.row),
+        hold=jnp.where(over, 0, worlds.hold),
+        patience=jnp.where(over, settings.transition_steps, worlds.patience),
     )
 
 
@@ -152,20 +168,26 @@ def finish_step(
     row = jnp.minimum(row, reference.last[worlds.row])
     errors = body_errors(after.bodies, reference.bodies(env.character, row, worlds.follows))
     error = errors.mean(axis=-1)
-    lost = worlds.follows & ((error > settings.max_tracking_error) | (errors.max(axis=-1) > settings.max_body_error))
+    lost = (error > settings.max_tracking_error) | (errors.max(axis=-1) > settings.max_body_error)
+    lost &= worlds.follows & (worlds.patience == 0)
     fallen = ~worlds.follows & env.has_fallen(after.bodies)
+    key_grace, key_next = jax.random.split(key)
     grace = worlds.grace
     if pays_rising:  # who stands again soon has the usual objective again, or it would forget to crouch: decisions/0009
         head = after.bodies.pos[..., env.character.body("head"), 2]
         grace = jnp.where(head > STANDING * env.character.standing_head, jnp.minimum(grace, SOON), grace)
     grace = jnp.maximum(grace - 1, 0)
     # A fall becomes a recovery episode with some probability: no reset for a while, so getting up is learned.
-    forgiven = fallen & (worlds.grace == 0) & jax.random.bernoulli(key, settings.recovery_share, fallen.shape)
+    forgiven = fallen & (worlds.grace == 0) & jax.random.bernoulli(key_grace, settings.recovery_share, fallen.shape)
     grace = jnp.where(forgiven, settings.recovery_steps, grace)
     terminated = broken | lost | (fallen & (grace == 0))
     age = worlds.age + 1
+    clip_over &= ~jax.random.bernoulli(key_next, settings.transition_share, clip_over.shape)
     truncated = ~terminated & (clip_over | (age >= settings.episode_steps))
-    moved = worlds.replace(humanoid=after, row=row, age=age, error=error, grace=grace, hold=worlds.hold - 1)
+    patience = jnp.maximum(worlds.patience - 1, 0)
+    moved = worlds.replace(
+        humanoid=after, row=row, age=age, error=error, grace=grace, patience=patience, hold=worlds.hold - 1
+    )
     return moved, Outcome(terminated=terminated, truncated=truncated, broken=broken)
 
 

@@ -49,12 +49,17 @@ LIFTED = {"right_hip_y": -0.8, "right_knee": 1.6}
 """A foot is off by 0.4 m, the mean body by 0.05."""
 
 
-@pytest.mark.parametrize(("furthest", "lost"), [(1e9, False), (0.3, True), (0.6, False)])
-def test_one_foot_far_off_loses_a_motion_where_that_is_asked_for(quick_ase, character, furthest, lost):
+@pytest.mark.parametrize(
+    ("furthest", "patience", "lost"), [(1e9, 0, False), (0.3, 0, True), (0.6, 0, False), (0.3, 2, False)]
+)
+def test_one_foot_far_off_loses_a_motion_where_that_is_asked_for(quick_ase, character, furthest, patience, lost):
     env, stage = quick_ase.setup.env, quick_ase.stage
     settings = dataclasses.replace(quick_ase.settings.start, max_body_error=furthest)
     begun = jax.tree.map(lambda x: x[:2], quick_ase.state.worlds).replace(
-        follows=jnp.array([True, False]), row=jnp.zeros(2, jnp.int32), grace=jnp.zeros(2, jnp.int32)
+        follows=jnp.array([True, False]),
+        row=jnp.zeros(2, jnp.int32),
+        grace=jnp.zeros(2, jnp.int32),
+        patience=jnp.full(2, patience),
     )
     qpos = jnp.stack([bent(character, **LIFTED)] * 2)
 
@@ -80,3 +85,43 @@ def test_feet_and_travel_are_what_standing_still_in_a_walk_loses_most(character)
     assert sum(TRACKING_WEIGHTS.values()) == pytest.approx(1.0) and set(TRACKING_WEIGHTS) == set(stood)
     errors = body_errors(still, walking)
     assert float(errors.max()) > 0.3 and float(errors.mean()) == pytest.approx(float(tracking_error(still, walking)))
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_whoever_follows_may_begin_elsewhere_and_go_on_with_another_motion(quick_ase, share):
+    """Transitions: from standing into a motion, and from one motion's end into the next, both with time to catch up."""
+    env, stage, number = quick_ase.setup.env, quick_ase.stage, 64
+    settings = dataclasses.replace(quick_ase.settings.start, transition_share=share, transition_steps=9)
+    reference, state = stage.reference, quick_ase.state
+
+    @jax.jit
+    def begin_and_end(key):
+        begun = worlds.start(
+            key,
+            env,
+            reference,
+            state.fall_states,
+            stage.way,
+            settings,
+            jnp.ones(()),
+            stage.settings.networks.latent_dim,
+            number,
+        )
+        ending = begun.replace(
+            row=reference.last[begun.row] - 1, hold=jnp.full(number, 3), patience=jnp.zeros_like(begun.row)
+        )
+        after, broken = begun.humanoid, jnp.zeros(number, bool)
+        lenient = dataclasses.replace(settings, max_tracking_error=1e9)
+        ended, outcome = worlds.finish_step(key, env, reference, ending, after, broken, lenient, stage.pays_rising)
+        return begun, outcome, worlds.next_motion(key, reference, settings, ended)
+
+    begun, outcome, going_on = begin_and_end(jax.random.PRNGKey(3))
+    in_motion = np.asarray(jnp.abs(begun.humanoid.physics.qpos - reference.qpos[begun.row]).max(axis=-1) < 1e-5)
+    if share:
+        assert in_motion.mean() < 0.2 and (np.asarray(begun.patience) == 9).all()
+        assert not np.asarray(outcome.truncated).any() and (np.asarray(going_on.patience) == 9).all()
+        assert (np.asarray(going_on.hold) == 0).all(), "the latent is due at once"
+        assert (np.asarray(going_on.row) < np.asarray(reference.last[going_on.row])).all()
+    else:
+        assert in_motion.all() and not np.asarray(begun.patience).any()
+        assert np.asarray(outcome.truncated).all()
