@@ -55,6 +55,8 @@ def get_config(variant: str = "") -> ConfigDict:
             frame_width=96,
             widths=(256, 256),
             weight=0.8,  # beside the pose tower's view of the last frame
+            text_rate=0.3,  # of the text side's learning, in that of the tower
+            faith=10.0,  # of the text side to what it said of poses
         )
     )
     config.image = ConfigDict(

@@ -83,6 +83,10 @@ class _Builtin:
     def to_tensors(self) -> dict[str, np.ndarray]:
         return dict(self._tensors)
 
+    def params(self, tower: str) -> Mapping[str, Any]:
+        """A tower's parameter tree, "text" or another: to go on learning from."""
+        return self._params[tower]
+
     @functools.cached_property
     def _index(self) -> hashed_text.PhraseIndex:
         return hashed_text.PhraseIndex(self._config["phrases"])

@@ -125,10 +125,14 @@ def _train_temporal(
     config: Any,
     out: Path,
     motion_folder: Path | None,
+    test_poses: PoseData,
     entries: Sequence[Mapping[str, Any]],
     log: Log,
 ) -> dict[str, Any]:
-    """Give every pose model in `out` its temporal tower; what the towers understand of windows of another seed."""
+    """Give every pose model in `out` its temporal tower; what the towers understand of windows of another seed.
+
+    Its text side is another one then: what the model understands of poses is measured anew.
+    """
     settings = TemporalSettings(**config.temporal)
     seeds = (settings.seed, settings.seed + 10_000)
     motions, others = ([*_motions(character, seed, settings.motion_variants)] for seed in seeds)
@@ -141,7 +145,9 @@ def _train_temporal(
         assert isinstance(model, BuiltinPose)
         model = add_temporal_tower(character, model, settings, motions, log)
         save_builtin(model, out / name)
-        _amend_report(out / name, model)
+        seen = in_chunks(jax.jit(model.embed_features), pose_features(character, test_poses, model.config()["input"]))
+        understood = evaluate_model(character, model, test_poses, seen, entries)
+        _write_report(out / name, json.loads((out / name / "report.json").read_text()) | _about(model) | understood)
         test = windows_of(character, settings, model.config()["input"], others, seeds[1])
         shown, part = test.degrees > 0.5, model.config()["phrases_part"]
         given = report.test_phrases(entries, names) if entries else {}
@@ -176,10 +182,8 @@ def _about(model: BuiltinModel) -> dict[str, Any]:
     return {"sha256": model.sha256, "megabytes": megabytes}
 
 
-def _amend_report(folder: Path, model: BuiltinModel) -> None:
-    """The pose tower's report stays true of the model with one tower more."""
-    report = json.loads((folder / "report.json").read_text())
-    (folder / "report.json").write_text(json.dumps(report | _about(model), indent=1) + "\n")
+def _write_report(folder: Path, report: Mapping[str, Any]) -> None:
+    (folder / "report.json").write_text(json.dumps(report, indent=1) + "\n")
 
 
 def _moving(phrases: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
@@ -218,7 +222,10 @@ def train_reward_model(
     for name in models:
         began, earlier = time.monotonic(), 0.0
         if name == "temporal":
-            reports[name] = _train_temporal(character, config, out, motion_folder, entries, log)
+            reports[name] = _train_temporal(character, config, out, motion_folder, test, entries, log)
+            for done in reports.keys() & MODELS.keys():
+                reports[done] = json.loads((out / done / "report.json").read_text())
+                log(f"{done}: {json.dumps(reports[done])}")
             continue
         if name == "image":
             try:
@@ -235,10 +242,11 @@ def train_reward_model(
             "seconds_to_train": round(earlier + time.monotonic() - began, 1),
             **_about(model),
             "motions": len(motions),
-            **evaluate_model(character, model, data, features, entries),
         }
-        (out / name / "report.json").write_text(json.dumps(reports[name], indent=1) + "\n")
+        if name == "image" or "temporal" not in models:  # else the text side is not ready yet
+            reports[name] |= evaluate_model(character, model, data, features, entries)
+            log(f"{name}: {json.dumps(reports[name])}")
+        _write_report(out / name, reports[name])
         if name == "image":
             shutil.rmtree(out / RUN)
-        log(f"{name}: {json.dumps(reports[name])}")
     return reports

@@ -1,11 +1,12 @@
 """The temporal tower: windows of a second and a third into the space of a trained pose model's texts.
 
-The text side is frozen, so what the model understood of poses it still understands; the tower learns what the same
-phrases mean of a window (`motioncodes.py`), by the loss of `train.py`. Beside every caption's window stands the same
-window backwards, and beside every caption its mirror image.
+It learns what the same phrases mean of a window (`motioncodes.py`), by the loss of `train.py`. Beside every caption's
+window stand the same window backwards and its last pose held still, beside every caption its mirror image. The text
+side goes on learning, or a wave would stay as near to a raised arm as poses had left it; it is held to what it said of
+poses, whose tower is frozen.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,13 +16,15 @@ import numpy as np
 import optax
 
 from anyskill_brax.character.humanoid import Character
+from anyskill_brax.clip import hashed_text
 from anyskill_brax.clip.builtin import BuiltinPose, tensors_of
-from anyskill_brax.clip.towers import POSE_FEATURES, WindowTower
+from anyskill_brax.clip.towers import POSE_FEATURES, TextTower, WindowTower
 from anyskill_brax.motion.io import Motion
 from anyskill_brax.reward_model.captions import compose
 from anyskill_brax.reward_model.motioncodes import MOVEMENTS
 from anyskill_brax.reward_model.phrases import phrases_of
 from anyskill_brax.reward_model.posecodes import attribute_names, mirror_name
+from anyskill_brax.reward_model.poses import in_chunks
 from anyskill_brax.reward_model.train import caption_loss, normalized
 from anyskill_brax.reward_model.windows import WindowData, make_windows
 
@@ -45,6 +48,8 @@ class TemporalSettings:
     frame_width: int
     widths: tuple[int, ...]
     weight: float  # of this tower beside the pose tower's view of the last frame
+    text_rate: float  # of the text side's learning rate, in that of the tower; 0: frozen
+    faith: float  # weight of the text side's squared change of what it says of poses
 
 
 def windows_of(
@@ -62,35 +67,48 @@ def add_temporal_tower(
     motions: Sequence[Motion],
     log: Callable[[str], None],
 ) -> BuiltinPose:
-    """`model` with a tower for windows; its other towers are untouched."""
+    """`model` with a tower for windows and a text side that knows of them; its pose tower is untouched."""
     config, tensors = model.config(), model.to_tensors()
     data = windows_of(character, settings, config["input"], motions, settings.seed)
-    log(f"{model.name}: {len(data.degrees)} windows")
+    say = lambda line: log(f"{model.name}: {line}")  # noqa: E731
+    say(f"{len(data.degrees)} windows")
     names = attribute_names(character)
     mirrored_names = [mirror_name(name) for name in names]
-    forwards = data.degrees[: len(data.degrees) // 2]
+    forwards = data.degrees[: data.number]
     vocabulary = phrases_of(config["phrases_part"])
     captions = compose(
         vocabulary, names, mirrored_names, forwards, settings.num_captions, settings.seed, favoured=MOVEMENTS
     )
     stats = {key: tensors[f"normalizer/{key}"] for key in ("mean", "std")}
+    training = config["training"]
+    norm_features = normalized(data.features, stats).astype(np.float32)
     arrays = {
+        "ids": _grams(captions.texts, training),
+        "mirrored_ids": _grams(captions.mirrored_texts, training),
         "text": _embed_all(model, captions.texts),
         "mirrored_text": _embed_all(model, captions.mirrored_texts),
+        "pose": in_chunks(jax.jit(model.embed_features), data.features[:, -1]),
         "attributes": captions.attributes,
         "mirrored_attributes": captions.mirrored_attributes,
         "source": captions.source,
-        "backwards": data.backwards,
-        "norm_features": normalized(data.features, stats).astype(np.float32),
+        "norm_features": norm_features,
         "degrees": data.degrees,
     }
-    tower = WindowTower(frame_width=settings.frame_width, widths=settings.widths, dim=model.dim)
-    params = _fit(tower, settings, {key: jnp.asarray(value) for key, value in arrays.items()}, model.name, log)
+    towers = (
+        WindowTower(frame_width=settings.frame_width, widths=settings.widths, dim=model.dim),
+        TextTower(dim=model.dim, **config["text"]),
+    )
+    dropout = training["gram_dropout"]
+    params = _fit(towers, settings, dropout, model.params("text"), data.number, jax.tree.map(jnp.asarray, arrays), say)
     shape = {"frames": settings.frames, "frame_width": settings.frame_width, "widths": list(settings.widths)}
     shape["weight"] = settings.weight
     config = {**config, "temporal": shape, "temporal_training": asdict(settings)}
     tensors = {name: value for name, value in tensors.items() if not name.startswith("temporal/")}
-    return BuiltinPose(config, {**tensors, **tensors_of(temporal=params)})
+    return BuiltinPose(config, {**tensors, **tensors_of(temporal=params["tower"], text=params["text"])})
+
+
+def _grams(texts: Sequence[str], training: Mapping[str, Any]) -> np.ndarray:
+    return hashed_text.buckets(texts, training["num_buckets"])[:, : training["max_grams"]]
 
 
 def _embed_all(model: BuiltinPose, texts: Sequence[str], chunk: int = 1024) -> np.ndarray:
@@ -98,42 +116,60 @@ def _embed_all(model: BuiltinPose, texts: Sequence[str], chunk: int = 1024) -> n
 
 
 def _fit(
-    tower: WindowTower, settings: TemporalSettings, data: dict[str, jax.Array], name: str, log: Callable[[str], None]
+    towers: tuple[WindowTower, TextTower],
+    settings: TemporalSettings,
+    gram_dropout: float,
+    text: Any,
+    number: int,
+    data: dict[str, jax.Array],
+    say: Callable[[str], None],
 ) -> Any:
+    """`{"tower", "text"}`: parameters; those of the text side begin as `text`. `number`: of the windows forwards."""
     key_init, key_train = jax.random.split(jax.random.key(settings.seed))
     params: Any = {
-        "tower": tower.init(key_init, data["norm_features"][:1])["params"],
+        "tower": towers[0].init(key_init, data["norm_features"][:1])["params"],
+        "text": text,
         "scale": jnp.log(10.0),
         "offset": jnp.asarray(-4.0),
     }
     schedule = optax.cosine_onecycle_schedule(settings.updates, settings.learning_rate, pct_start=0.1)
-    optimiser = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(schedule, weight_decay=settings.weight_decay))
+    adam = optax.adamw(schedule, weight_decay=settings.weight_decay)
+    words = optax.chain(optax.adam(schedule), optax.scale(settings.text_rate))
+    kinds = {name: "words" if name == "text" else "tower" for name in params}
+    optimiser = optax.chain(
+        optax.clip_by_global_norm(1.0), optax.multi_transform({"tower": adam, "words": words}, kinds)
+    )
 
     @jax.jit
     def update(params: Any, moments: Any, data: dict[str, jax.Array], key: jax.Array):
-        key_caption, key_window, key_noise = jax.random.split(key, 3)
+        key_caption, key_window, key_noise, key_keep = jax.random.split(key, 4)
         chosen = jax.random.randint(key_caption, (settings.batch,), 0, len(data["source"]))
         own = data["source"][chosen]
         rest = jax.random.randint(key_window, (settings.batch,), 0, len(data["degrees"]))
-        windows = jnp.concatenate([own, data["backwards"][own], rest])
+        windows = jnp.concatenate([own, own + number, own + 2 * number, rest])
         seen = data["norm_features"][windows]
         seen = seen + settings.feature_noise * jax.random.normal(key_noise, seen.shape)
-        text = jnp.concatenate([data["text"][chosen], data["mirrored_text"][chosen]])
-        attributes = jnp.concatenate([data["attributes"][chosen], data["mirrored_attributes"][chosen]])
+        ids, before, attributes = (
+            jnp.concatenate([data[name][chosen], data[f"mirrored_{name}"][chosen]])
+            for name in ("ids", "text", "attributes")
+        )
+        keep = jax.random.bernoulli(key_keep, 1.0 - gram_dropout, ids.shape)
 
         def loss(params: Any) -> jax.Array:
-            feature = jnp.asarray(tower.apply({"params": params["tower"]}, seen))
-            logits = jnp.exp(params["scale"]) * feature @ text.T + params["offset"]
-            return caption_loss(logits, data["degrees"][windows], attributes)
+            feature = jnp.asarray(towers[0].apply({"params": params["tower"]}, seen))
+            said = jnp.asarray(towers[1].apply({"params": params["text"]}, ids, keep))
+            logits = jnp.exp(params["scale"]) * feature @ said.T + params["offset"]
+            changed = data["pose"][windows] @ (said - before).T
+            return caption_loss(logits, data["degrees"][windows], attributes) + settings.faith * jnp.mean(changed**2)
 
         value, grads = jax.value_and_grad(loss)(params)
         step, moments = optimiser.update(grads, moments, params)
         return optax.apply_updates(params, step), moments, value
 
     moments, losses = optimiser.init(params), []
-    for number in range(settings.updates):
-        params, moments, loss = update(params, moments, data, jax.random.fold_in(key_train, number))
+    for done in range(settings.updates):
+        params, moments, loss = update(params, moments, data, jax.random.fold_in(key_train, done))
         losses.append(loss)
-        if (number + 1) % 1000 == 0:
-            log(f"{name}: temporal tower, update {number + 1}/{settings.updates}  loss {np.mean(losses[-1000:]):.4f}")
-    return params["tower"]
+        if (done + 1) % 1000 == 0:
+            say(f"temporal tower, update {done + 1}/{settings.updates}  loss {np.mean(losses[-1000:]):.4f}")
+    return params

@@ -1,7 +1,7 @@
 """Windows of time for the temporal tower: N frames 1/6 s apart, from motions and from random paths between poses.
 
 Each window comes with itself played backwards: sitting down is then standing up, walking becomes walking backwards, and
-a tower that looks at single poses cannot tell the two apart.
+a tower that looks at single poses cannot tell the two apart. And with its last pose held still, which is no movement.
 """
 
 import functools
@@ -27,15 +27,15 @@ CHUNK = 512
 
 @dataclass(frozen=True)
 class WindowData:
-    """Windows, first those that run forwards, then each of them backwards."""
+    """W windows that run forwards, then each of them backwards, then the last pose of each held still."""
 
-    features: np.ndarray  # [2W, N, F] a tower's input, not normalised
-    degrees: np.ndarray  # [2W, A]
+    features: np.ndarray  # [3W, N, F] a tower's input, not normalised
+    degrees: np.ndarray  # [3W, A]
 
     @property
-    def backwards(self) -> np.ndarray:
-        """Row of each window's reversal, `[2W]`."""
-        return np.roll(np.arange(len(self.degrees)), len(self.degrees) // 2)
+    def number(self) -> int:
+        """W."""
+        return len(self.degrees) // 3
 
 
 def motion_windows(
@@ -120,6 +120,11 @@ def backwards(qpos: np.ndarray, qvel: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return qpos[:, ::-1], -qvel[:, ::-1]
 
 
+def held(qpos: np.ndarray, qvel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The last pose of each window, held still for as long."""
+    return np.repeat(qpos[:, -1:], qpos.shape[1], axis=1), np.zeros_like(qvel)
+
+
 def starting(qpos: np.ndarray, qvel: np.ndarray, share: float, rng: np.random.Generator):
     """A `share` of the windows as at an episode's start: its first frame fills what came before."""
     num, frames = qpos.shape[:2]
@@ -138,7 +143,7 @@ def make_windows(
     starting_share: float,
     seed: int,
 ) -> WindowData:
-    """Windows from motions and random paths, half of them mirrored, each forwards and backwards.
+    """Windows from motions and random paths, half of them mirrored, each forwards, backwards and held still.
 
     `features(character, bodies)` is the tower's input, one of `clip.towers.POSE_FEATURES`.
     """
@@ -150,8 +155,8 @@ def make_windows(
     flat = mirror(character, qpos[flipped].reshape(-1, 35), qvel[flipped].reshape(-1, 34))
     qpos[flipped], qvel[flipped] = flat[0].reshape(-1, frames, 35), flat[1].reshape(-1, frames, 34)
     qpos, qvel = starting(qpos, qvel, starting_share, rng)
-    reverse = backwards(qpos, qvel)
-    qpos, qvel = np.concatenate([qpos, reverse[0]]), np.concatenate([qvel, reverse[1]])
+    three = (qpos, qvel), backwards(qpos, qvel), held(qpos, qvel)
+    qpos, qvel = (np.concatenate([part[i] for part in three]) for i in range(2))
 
     rows = np.arange(CHUNK * -(-len(qpos) // CHUNK)).clip(max=len(qpos) - 1).reshape(-1, CHUNK)
     measured = [_measure(character, features, qpos[row], qvel[row]) for row in rows]

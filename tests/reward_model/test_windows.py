@@ -133,11 +133,16 @@ def test_a_window_at_a_start_repeats_its_first_frame():
 
 
 @pytest.mark.slow
-def test_windows_come_with_their_reversal(character):
+def test_windows_come_with_their_reversal_and_held_still(character):
     data = make_windows(character, POSE_FEATURES["positions"], [], N, 0, 30, 0.0, seed=2)
-    assert data.features.shape[:2] == (60, N) and data.backwards[3] == 33 and data.backwards[33] == 3
-    heights = data.features[..., 0]
-    np.testing.assert_allclose(heights[data.backwards], heights[:, ::-1], atol=1e-6)
+    assert data.features.shape[:2] == (90, N) and data.number == 30
+    forwards, backwards, held = np.split(data.features[..., 0], 3)
+    np.testing.assert_allclose(backwards, forwards[:, ::-1], atol=1e-6)
+    np.testing.assert_allclose(held, np.repeat(forwards[:, -1:], N, axis=1), atol=1e-6)
+    names = attribute_names(character)
+    moving = [names.index(name) for name in MOVEMENTS if name != "still"]
+    assert data.degrees[60:, moving].max() < 0.5 <= data.degrees[:60, moving].max()
+    assert data.degrees[60:, names.index("still")].min() > 0.9
 
 
 class Recorder:
