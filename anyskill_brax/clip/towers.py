@@ -13,7 +13,7 @@ from anyskill_brax.networks import unit
 
 
 def position_features(character: Character, bodies: BodyState) -> jax.Array:
-    """What the reward sees: positions and velocities in the heading frame at the pelvis, `[..., 97]`.
+    """What the reward sees: positions and velocities in the heading frame at the pelvis, `[..., 95]`.
 
     `still_features`, every body's velocity and the yaw rate [m/s, rad/s].
     """
