@@ -31,7 +31,7 @@ LOW_CONFIDENCE = 0.5
 """A text less like the model's captions than this is outside its vocabulary."""
 FLAT = 1.5
 """Less gain from standing to the best pose than this, in standard deviations over poses, is no hill."""
-ALIKE = 0.8
+ALIKE = 0.88
 """A mirror image whose feature is nearer than this (cosine) to a high pose of the same motion is no second way."""
 SECOND_HILL = 0.7
 """A mirror image that reaches this part of the way from standing to the best score is a second hill."""

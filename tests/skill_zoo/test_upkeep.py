@@ -1,5 +1,6 @@
 """Quarantine and gc: what is damaged is set aside, what nobody needs goes, and nothing else."""
 
+import contextlib
 import os
 import threading
 
@@ -17,8 +18,9 @@ from skill_zoo.upkeep import GRACE, gc, quarantine
 def age(root, seconds=2 * GRACE):
     """Make every file look as if it had been written long ago."""
     for path in root.rglob("*"):
-        status = path.stat()
-        os.utime(path, (status.st_atime - seconds, status.st_mtime - seconds))
+        with contextlib.suppress(FileNotFoundError):  # collected meanwhile
+            status = path.stat()
+            os.utime(path, (status.st_atime - seconds, status.st_mtime - seconds))
 
 
 def test_gc_deletes_what_no_entry_needs_and_only_when_it_is_old(tmp_path):
