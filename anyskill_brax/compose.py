@@ -124,12 +124,16 @@ class Sequenced:
 
 
 def sequence(*parts: FinitePolicy, fade_seconds: float = 0.5) -> Sequenced:
-    """`parts` one after another; each must end (`for_seconds`, `until`, or another sequence)."""
+    """`parts` one after another; each must end (`for_seconds`, `until`, or another sequence).
+
+    `UserError` for skills that pin different controllers: the latents of one mean nothing to another.
+    """
     if not parts:
         raise UserError("a sequence needs at least one part")
     endless = [i for i, part in enumerate(parts) if not hasattr(part, "done")]
     if endless:
         raise UserError(f"part {endless[0] + 1} of the sequence never ends; wrap it in for_seconds(...) or until(...)")
+    _check_controllers(*parts)
     fade = 0 if fade_seconds == 0 else latent_steps(fade_seconds)
     return Sequenced(tuple(parts), latent_dim=_latent_dim(parts[0]), fade=fade)
 
@@ -161,7 +165,8 @@ class Crossfaded:
 
 
 def crossfade(first: LatentPolicy, second: LatentPolicy, seconds: float, start_seconds: float = 0.0) -> Crossfaded:
-    """`first`, then over `seconds` [s] from `start_seconds` on a slide to `second`."""
+    """`first`, then over `seconds` [s] from `start_seconds` on a slide to `second`; controllers as in `sequence`."""
+    _check_controllers(first, second)
     start = 0 if start_seconds == 0 else latent_steps(start_seconds)
     return Crossfaded((first, second), start, latent_steps(seconds))
 
@@ -175,6 +180,27 @@ def common_controller(skills: Sequence[Skill]) -> Skill:
         shown = "; ".join(f"{s.slug} on {s.low_level_id or 'unpublished'} ({sha[:12]})" for sha, s in pins.items())
         raise UserError(f"skills compose only on one low-level controller, these pin {len(pins)}: {shown}")
     return skills[0]
+
+
+def _check_controllers(*policies: LatentPolicy) -> None:
+    if pinned := [skill for skill in _skills_in(*policies) if skill.low_level_sha256]:
+        common_controller(pinned)
+
+
+def _skills_in(*policies: LatentPolicy) -> list[Skill]:
+    """The skills that a composite is made of."""
+    found: list[Skill] = []
+    for policy in policies:
+        match policy:
+            case Skill():
+                found.append(policy)
+            case Limited():
+                found += _skills_in(policy.policy)
+            case Sequenced():
+                found += _skills_in(*policy.parts)
+            case Crossfaded():
+                found += _skills_in(*policy.policies)
+    return found
 
 
 def _latent_dim(policy: LatentPolicy) -> int:

@@ -5,10 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import struct
+from zoo_objects import make_controller
 
 from anyskill_brax import compose
 from anyskill_brax.character.humanoid import load_character
 from anyskill_brax.envs.observations import obs_dim
+from anyskill_brax.skill import Skill
 from anyskill_brax.types import LatentPolicy, UserError
 
 OBS = obs_dim(load_character())
@@ -119,3 +121,15 @@ def test_impossible_durations_are_refused(seconds):
 def test_an_endless_part_is_refused():
     with pytest.raises(UserError, match="never ends"):
         compose.sequence(X)  # pyright: ignore[reportArgumentType]
+
+
+def test_skills_of_different_controllers_are_refused_however_deep_they_sit():
+    def on(sha256: str) -> Skill:
+        return Skill(X, make_controller(0), "wave", "wave", low_level_sha256=sha256)  # pyright: ignore
+
+    both = compose.sequence(compose.for_seconds(on("a"), 1.0), compose.for_seconds(on("a"), 1.0))
+    compose.crossfade(both, on(""), 1.0)  # not published yet: whose it is, nobody can say
+    with pytest.raises(UserError, match="pin 2"):
+        compose.crossfade(on("a"), on("b"), 1.0)
+    with pytest.raises(UserError, match="pin 2"):
+        compose.sequence(both, compose.for_seconds(compose.crossfade(X, on("b"), 1.0), 1.0))
