@@ -29,7 +29,7 @@ def sheet(character: Any, found: list[Any], poses: Any, path: Path) -> None:
     (shoot,) = camera_views(character, 112, 1)
     rows = np.array([row for f in found for row in f.best])
     draw = jax.jit(lambda qpos: shoot(forward_kinematics(character, qpos, jnp.zeros((len(qpos), 34)))))
-    pictures = iter(np.asarray(draw(jnp.asarray(poses.qpos[rows]))))
+    pictures = iter(np.asarray(draw(jnp.asarray(poses.qpos[rows, -1]))))
     columns = max(len(f.best) for f in found) + 1
     figure = Figure(figsize=(1.7 * columns, 2.0 * len(found)), layout="constrained")
     for f, cells in zip(found, np.atleast_2d(figure.subplots(len(found), columns)), strict=True):
@@ -57,6 +57,7 @@ def main() -> int:
     args = parser.parse_args()
 
     from anyskill_brax.character.humanoid import load_character
+    from anyskill_brax.clip.reward import window_of
     from anyskill_brax.evaluate.landscape import Poses, survey
     from anyskill_brax.high_level.eyes import camera_views
     from anyskill_brax.motion.io import load_motion_folder
@@ -66,7 +67,7 @@ def main() -> int:
     model.embed_text(args.texts)  # a bad text shows before the motions are made
     character = load_character()
     motions = load_motion_folder(args.motions) if args.motions else builtin_motions(character)
-    poses = Poses.of(motions, args.poses or (300 if model.needs_images else 4000))
+    poses = Poses.of(motions, args.poses or (300 if model.needs_images else 4000), window_of(model))
     views = camera_views(character, model.image_size, 1) if model.needs_images else ()
     found = survey(character, model, args.texts, poses, views)
     for f in found:

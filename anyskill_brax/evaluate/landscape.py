@@ -1,7 +1,8 @@
 """The reward's landscape under one text, before any training: would climbing it lead to what was meant?
 
-Among poses of motions: which score best, how far above standing, along what path, and what else scores as well: the
-mirror image of a text that names no side (two hills: name one), a text's opposite (the hill does not tell them apart).
+Among poses of motions, each with what led to it where the model looks at movements: which score best, how far above
+standing, along what path, and what else scores as well: the mirror image of a text that names no side (two hills: name
+one), a text's opposite (the hill does not tell them apart).
 The bounds below were set by looking at 25 texts with `builtin-pose-v2`; they are advice, not measurement.
 """
 
@@ -14,9 +15,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from anyskill_brax.character.humanoid import Character
+from anyskill_brax.character.humanoid import CONTROL_DT, LATENT_STEPS, Character
 from anyskill_brax.character.kinematics import BodyState, forward_kinematics
-from anyskill_brax.clip.reward import RewardModel, embed_goals
+from anyskill_brax.clip.reward import RewardModel, embed_goals, window_of
 from anyskill_brax.evaluate.instructions import meaning
 from anyskill_brax.evaluate.track import Track
 from anyskill_brax.high_level.eyes import Eyes, Render, camera_views
@@ -57,20 +58,24 @@ OPPOSITES = {
 
 @dataclass(frozen=True, eq=False)
 class Poses:
-    """N poses to look among."""
+    """N poses to look among, each the last of K that are a latent step apart; K is what a model looks at."""
 
-    qpos: np.ndarray  # [N, 35]
-    qvel: np.ndarray  # [N, 34]
+    qpos: np.ndarray  # [N, K, 35]
+    qvel: np.ndarray  # [N, K, 34]
     sources: tuple[str, ...]  # [N] the motion that each is from
 
     @classmethod
-    def of(cls, motions: Sequence[Motion], most: int) -> "Poses":
-        """At most about `most` frames, evenly spread over all of them."""
+    def of(cls, motions: Sequence[Motion], most: int, frames: int = 1) -> "Poses":
+        """At most about `most`, evenly spread, each after the `frames - 1` before it (or its motion's first)."""
         if not motions or most < 1:
             raise UserError(f"a landscape needs motions and at least one pose, not {len(motions)} and {most}")
         sources = [motion.name for motion in motions for _ in range(motion.num_frames)]
         rows = np.unique(np.linspace(0, len(sources) - 1, most).round().astype(int))
-        qpos, qvel = (np.concatenate([getattr(m, k) for m in motions])[rows] for k in ("qpos", "qvel"))
+        lengths = [motion.num_frames for motion in motions]
+        first = np.repeat(np.cumsum([0, *lengths[:-1]]), lengths)
+        apart = np.repeat([max(1, round(motion.fps * LATENT_STEPS * CONTROL_DT)) for motion in motions], lengths)
+        windows = np.maximum(rows[:, None] + apart[rows, None] * np.arange(1 - frames, 1), first[rows, None])
+        qpos, qvel = (np.concatenate([getattr(m, k) for m in motions])[windows] for k in ("qpos", "qvel"))
         return cls(qpos.astype(np.float32), qvel.astype(np.float32), tuple(sources[row] for row in rows))
 
 
@@ -115,11 +120,13 @@ def rival(text: str) -> str:
 def survey(
     character: Character, model: RewardModel, texts: Sequence[str], poses: Poses, views: Sequence[Render] = ()
 ) -> list[Landscape]:
-    """Every text's landscape among `poses`; a model of images looks through `views`. TextError for an empty text."""
+    """Every text's landscape among `poses`, of as many frames as the model's `window_of`; a model of images looks
+    through `views`. TextError for an empty text."""
     embed = _embedder(character, Eyes.create(model, views, "vmap"))
     goals = np.asarray(embed_goals(model, texts))
     confidence = model.text_confidence(texts)
-    features, standing = embed(poses.qpos, poses.qvel), embed(character.default_qpos[None], np.zeros((1, 34)))[0]
+    stand = np.broadcast_to(character.default_qpos, (1, *poses.qpos.shape[1:]))
+    features, standing = embed(poses.qpos, poses.qvel), embed(stand, np.zeros((1, *poses.qvel.shape[1:])))[0]
     best = [_best_of_each(features @ goal, poses.sources, 5) for goal in goals]
     top = [row[0] for row in best]
     mirrored = embed(*mirror(character, poses.qpos[top], poses.qvel[top]))
@@ -161,7 +168,7 @@ def survey(
 
 def glance(character: Character, model: RewardModel, texts: Sequence[str]) -> list[Landscape]:
     """A survey of a few seconds among the built-in motions, as training prints it first."""
-    poses = Poses.of(builtin_motions(character), 100 if model.needs_images else 2000)
+    poses = Poses.of(builtin_motions(character), 100 if model.needs_images else 2000, window_of(model))
     views = camera_views(character, model.image_size, 1) if model.needs_images else ()
     return survey(character, model, texts, poses, views)
 
@@ -199,31 +206,34 @@ def _best_of_each(scores: np.ndarray, sources: Sequence[str], count: int) -> lis
 
 
 def _paths(character: Character, qpos: np.ndarray, qvel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """From standing to each of `qpos [K, 35]` in PATH steps, all end to end; velocities grow along with it."""
-    part = np.linspace(0.0, 1.0, PATH)[None, :, None]
+    """From standing where each of `qpos [M, K, 35]` begins, in PATH steps, all end to end; velocities grow along."""
+    part = np.linspace(0.0, 1.0, PATH)[None, :, None, None]
     goal, start = qpos[:, None].astype(np.float64), character.default_qpos.astype(np.float64)
     yaw = np.arctan2(
         2 * (goal[..., 3] * goal[..., 6] + goal[..., 4] * goal[..., 5]),
         1 - 2 * (goal[..., 5] ** 2 + goal[..., 6] ** 2),
     )
+    yaw = np.repeat(yaw[..., :1], yaw.shape[-1], axis=-1)  # facing where the goal faces at first
     zero = np.zeros_like(yaw)
-    upright = np.stack([np.cos(yaw / 2), zero, zero, np.sin(yaw / 2)], axis=-1)  # facing where the goal faces
+    upright = np.stack([np.cos(yaw / 2), zero, zero, np.sin(yaw / 2)], axis=-1)
     upright *= np.where((upright * goal[..., 3:7]).sum(-1, keepdims=True) < 0, -1.0, 1.0)
-    begin = np.concatenate([goal[..., :2], 0 * goal[..., :1] + start[2], upright, 0 * goal[..., 7:] + start[7:]], -1)
+    place = np.broadcast_to(goal[..., :1, :2], goal[..., :2].shape)
+    begin = np.concatenate([place, 0 * goal[..., :1] + start[2], upright, 0 * goal[..., 7:] + start[7:]], -1)
     between = begin + part * (goal - begin)
     between[..., 3:7] /= np.linalg.norm(between[..., 3:7], axis=-1, keepdims=True)
     rates = part * qvel[:, None]
-    return between.reshape(-1, 35).astype(np.float32), rates.reshape(-1, 34).astype(np.float32)
+    frames = qpos.shape[1]
+    return between.reshape(-1, frames, 35).astype(np.float32), rates.reshape(-1, frames, 34).astype(np.float32)
 
 
 def _embedder(character: Character, eyes: Eyes) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-    """`qpos [N, 35]`, `qvel [N, 34]` -> unit features `[N, D]`, a few hundred at a time so that it compiles once."""
+    """`qpos [N, K, 35]`, `qvel [N, K, 34]` -> unit features `[N, D]`, a few hundred at a time: it compiles once."""
     chunk = 512
 
     @jax.jit
     def run(eyes: Eyes, qpos: jax.Array, qvel: jax.Array) -> jax.Array:
         bodies: BodyState = forward_kinematics(character, qpos, qvel)
-        return eyes.embed_state(jax.tree.map(lambda x: x[None], bodies))[0]
+        return eyes.recall(jax.tree.map(lambda x: jnp.moveaxis(x, 1, 0), bodies))
 
     def embed(qpos: np.ndarray, qvel: np.ndarray) -> np.ndarray:
         rows = np.arange(chunk * -(-len(qpos) // chunk)).clip(max=len(qpos) - 1).reshape(-1, chunk)

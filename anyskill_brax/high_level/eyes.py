@@ -83,6 +83,13 @@ class Eyes:
         rows = jnp.arange(len(features))[:, None] + jnp.arange(1 - frames, 1)
         return model.embed_window(jnp.moveaxis(features[jnp.maximum(rows, 0)], 1, 2))
 
+    def recall(self, bodies: BodyState) -> jax.Array:
+        """The last `window_of` latent steps `[N, W, B, ...]` of worlds, oldest first -> unit features `[W, D]`."""
+        model: Any = self._model()
+        if window_of(model) == 1:
+            return self.embed_state(jax.tree.map(lambda x: x[-1:], bodies))[0]
+        return model.embed_window(jnp.moveaxis(model.state_features(bodies), 0, 1))
+
     def embed_state(self, bodies: BodyState, needed: jax.Array | None = None) -> jax.Array:
         """Bodies `[I, E, B, ...]` -> unit features `[I, E, D]`, of this instant alone.
 

@@ -78,7 +78,7 @@ PROTOTYPES = (
 
 
 def mirror(character: Character, qpos: np.ndarray, qvel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The left-right mirror image of `qpos [N, 35]`, `qvel [N, 34]` in the plane y = 0."""
+    """The left-right mirror image of `qpos [..., 35]`, `qvel [..., 34]` in the plane y = 0."""
     names = character.joint_names
     swap = {"left": "right", "right": "left"}
     order = [names.index("_".join(swap.get(word, word) for word in name.split("_"))) for name in names]
@@ -86,8 +86,8 @@ def mirror(character: Character, qpos: np.ndarray, qvel: np.ndarray) -> tuple[np
     root = np.array([1, -1, 1, 1, -1, 1, -1], np.float32)
     root_vel = np.array([1, -1, 1, -1, 1, -1], np.float32)
     return (
-        np.concatenate([qpos[:, :7] * root, qpos[:, 7:][:, order] * sign], axis=1),
-        np.concatenate([qvel[:, :6] * root_vel, qvel[:, 6:][:, order] * sign], axis=1),
+        np.concatenate([qpos[..., :7] * root, qpos[..., 7:][..., order] * sign], axis=-1),
+        np.concatenate([qvel[..., :6] * root_vel, qvel[..., 6:][..., order] * sign], axis=-1),
     )
 
 

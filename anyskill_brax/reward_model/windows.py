@@ -152,8 +152,7 @@ def make_windows(
     parts += [motion_windows(character, motions, frames, num_motion, rng)] if motions and num_motion else []
     qpos, qvel = (np.concatenate([part[i] for part in parts]).astype(np.float32) for i in range(2))
     flipped = np.flatnonzero(rng.random(len(qpos)) < 0.5)
-    flat = mirror(character, qpos[flipped].reshape(-1, 35), qvel[flipped].reshape(-1, 34))
-    qpos[flipped], qvel[flipped] = flat[0].reshape(-1, frames, 35), flat[1].reshape(-1, frames, 34)
+    qpos[flipped], qvel[flipped] = mirror(character, qpos[flipped], qvel[flipped])
     qpos, qvel = starting(qpos, qvel, starting_share, rng)
     three = (qpos, qvel), backwards(qpos, qvel), held(qpos, qvel)
     qpos, qvel = (np.concatenate([part[i] for part in three]) for i in range(2))

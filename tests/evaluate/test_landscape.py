@@ -90,18 +90,33 @@ def test_poses_are_spread_over_all_motions(motions):
     some = Poses.of(motions, 40)
     assert len(some.qpos) == len(some.qvel) == len(some.sources) == 40
     assert {motion.name for motion in motions} == set(some.sources)
+    windows = Poses.of(motions, 40, 3)
+    assert windows.qpos.shape == (40, 3, 35) and windows.sources == some.sources
+    np.testing.assert_array_equal(windows.qpos[:, 2:], some.qpos)
+    walk = next(motion for motion in motions if motion.name == "walk")
+    begun = Poses.of([walk], 2, 3)
+    np.testing.assert_array_equal(begun.qpos[0], np.repeat(walk.qpos[:1], 3, axis=0), "nothing came before")
+    apart = round(walk.fps / 6)
+    np.testing.assert_array_equal(begun.qpos[1], walk.qpos[[-1 - 2 * apart, -1 - apart, -1]])
     with pytest.raises(UserError, match="not 0"):
         Poses.of([], 10)
 
 
 def test_the_packaged_model_on_three_texts(character):
-    poses = Poses.of(builtin_motions(character), 2000)
     model = skill_zoo.load("humanoid/builtin-pose", skill_zoo.PACKAGED)
-    texts = ["stand on one leg", "walk backwards", "play the violin", "stand on your left leg"]
-    one_leg, backwards, violin, left = survey(character, model, texts, poses)
+    poses = Poses.of(builtin_motions(character), 2000, model.window)
+    texts = [
+        "stand on one leg",
+        "walk backwards",
+        "play the violin",
+        "stand on your left leg",
+        "wave with your right hand",
+    ]
+    one_leg, backwards, violin, left, wave = survey(character, model, texts, poses)
     assert [f.verdict for f in (one_leg, backwards, violin)] == [AMBIGUOUS, LEARNABLE, OUTSIDE]
     assert backwards.motions[0] == "walk_backwards" and left.verdict == LEARNABLE
     assert {"kick_right", "stand_on_one_leg_right"} & set(left.motions), "the right foot is up"
+    assert wave.verdict == LEARNABLE and wave.motions[0] == "wave_right", "a hand that is up does not wave"
     assert left.mirror_score < one_leg.mirror_score
     with pytest.raises(UserError, match="words"):
         survey(character, model, ["  "], poses)
