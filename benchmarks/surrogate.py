@@ -59,7 +59,7 @@ def main() -> None:
         else:
             goals = run.goals(model, TEXTS[: options.instructions], config.reward.baseline_text)
         init, update = compiled(env, settings)
-        runs[name] = [init(frozen, jax.random.PRNGKey(0), keys, goals)[0], functools.partial(update, frozen)]
+        runs[name] = [init(frozen, jax.random.PRNGKey(0), keys, goals, None)[0], functools.partial(update, frozen)]
 
     trusted = np.zeros(1)
     seconds: dict[str, list[float]] = {"encoder": [], "surrogate": [], "fallen back": []}

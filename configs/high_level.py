@@ -37,7 +37,19 @@ def get_config(variant: str = "") -> ConfigDict:
         )
     )
     config.probe = ConfigDict(
-        dict(num_random=256, num_motion=256, repeats=1, length=14, skip=6, init_from_probe=True, init_norm=1.5)
+        dict(
+            num_random=256,
+            num_motion=256,
+            repertoire=("builtin",),  # motions to begin with: "builtin", folders of .npz clips; () = none
+            repeats=1,
+            length=14,
+            skip=6,
+            init_from_probe=True,
+            init_norm=1.5,
+            imitate_steps=300,
+            imitate_noise=0.1,
+            imitate_lr=1e-3,
+        )
     )
     config.learner = ConfigDict(
         dict(
@@ -80,7 +92,7 @@ def get_config(variant: str = "") -> ConfigDict:
     elif variant == "quicktest":
         config.updates = 3
         config.rollout.update(dict(num_envs=4, horizon=4, episode_length=3))
-        config.probe.update(dict(num_random=6, num_motion=2, length=3, skip=1))
+        config.probe.update(dict(num_random=6, num_motion=2, repertoire=(), length=3, skip=1, imitate_steps=3))
         config.learner.update(dict(actor=(16,), critic=(16,), epochs=2, minibatches=2))
         config.surrogate.update(dict(widths=(16,), capacity=64, learn_steps=10, batch=16))
     elif variant == "anyskill":

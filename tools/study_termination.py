@@ -90,7 +90,7 @@ def main() -> int:
     which = np.array([args.texts.index(row["text"]) for row in rows])
     init, update = compiled(env, settings)
     keys = jnp.stack([Instruction("", row["text"]).key(row["seed"]) for row in rows])
-    state: Any = init(frozen, jax.random.PRNGKey(settings.seed), keys, jax.tree.map(lambda x: x[which], goal))[0]
+    state: Any = init(frozen, jax.random.PRNGKey(settings.seed), keys, jax.tree.map(lambda x: x[which], goal), None)[0]
     probability, reductions, height = (jnp.array([row[factor] for row in rows]) for factor in FACTORS)
     state = state.replace(rules=EarlyTermination(reductions, probability, height))
     began, ended, metrics = time.monotonic(), [], {}

@@ -9,7 +9,7 @@ import optax
 from flax import struct
 
 from anyskill_brax import ppo
-from anyskill_brax.high_level.settings import LearnerSettings
+from anyskill_brax.high_level.settings import LearnerSettings, ProbeSettings
 from anyskill_brax.networks import Critic, LatentHead, Normalizer, unit
 from anyskill_brax.policies import HighLevelPolicy
 from anyskill_brax.types import Metrics, Params, PRNGKey
@@ -70,6 +70,32 @@ class Learning:
         action = mean + sigma * jax.random.normal(key, mean.shape)
         log_prob = ppo.log_prob(action, mean, sigma)
         return unit(jnp.clip(action, -1.0, 1.0)), Choice(norm_obs, action, log_prob, self.value(learner, obs))
+
+    def imitate(
+        self,
+        actor: Params,
+        norm_obs: jax.Array,
+        latents: jax.Array,
+        taught: jax.Array,
+        settings: ProbeSettings,
+        key: PRNGKey,
+    ) -> Params:
+        """The actor after regression where `taught`: observations `[F, O]` to latents `[F, L]`, `init_norm` long."""
+        target, weight = jnp.clip(settings.init_norm * latents, -0.9, 0.9), taught / jnp.maximum(taught.sum(), 1)
+        optimizer = optax.adam(optax.cosine_decay_schedule(settings.imitate_lr, settings.imitate_steps))
+
+        def loss(params: Params, key: PRNGKey) -> jax.Array:
+            noisy = norm_obs + settings.imitate_noise * jax.random.normal(key, norm_obs.shape)
+            mean = jnp.asarray(self._head.apply(params, noisy, _no_condition(noisy)))
+            return jnp.sum(weight[:, None] * (mean - target) ** 2)
+
+        def step(carry: Any, key: PRNGKey) -> tuple[Any, None]:
+            params, opt = carry
+            change, opt = optimizer.update(jax.grad(loss)(params, key), opt)
+            return (optax.apply_updates(params, change), opt), None
+
+        start: Any = actor, optimizer.init(actor)
+        return jax.lax.scan(step, start, jax.random.split(key, settings.imitate_steps))[0][0]
 
     def learn(
         self,

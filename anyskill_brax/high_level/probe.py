@@ -70,6 +70,8 @@ class Findings:
     normalizer: ScoreNormalizer  # [1, 1] each
     values: jax.Array  # [N] mean reward of every candidate
     best: jax.Array  # [L] the best candidate
+    best_score: jax.Array  # [] its mean similarity
+    motion: jax.Array  # [] int32 of the repertoire, the one that promises more; -1: none
 
 
 def grade(probe: Probe, goal: Goal, settings: HighLevelSettings) -> Findings:
@@ -80,4 +82,12 @@ def grade(probe: Probe, goal: Goal, settings: HighLevelSettings) -> Findings:
     terms = reward_terms(*seen, normalizer, settings.reward, settings.learner.discount)
     reward = weigh(terms, settings.reward)[settings.probe.skip :]
     values = reward.mean(axis=0).reshape(probe.latents.shape[0], -1).mean(axis=-1)
-    return Findings(normalizer=normalizer, values=values, best=probe.latents[jnp.argmax(values)])
+    best = jnp.argmax(values)
+    scores = score[settings.probe.skip :].mean(axis=0).reshape(values.size, -1).mean(axis=-1)
+    return Findings(
+        normalizer=normalizer,
+        values=values,
+        best=probe.latents[best],
+        best_score=scores[best],
+        motion=jnp.full((), -1, jnp.int32),
+    )

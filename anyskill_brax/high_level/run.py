@@ -18,6 +18,7 @@ from anyskill_brax.envs.humanoid_env import HumanoidEnv
 from anyskill_brax.high_level.eyes import Eyes, Render, camera_views
 from anyskill_brax.high_level.instructions import Instruction
 from anyskill_brax.high_level.probe import Findings, motion_rows
+from anyskill_brax.high_level.repertoire import Repertoire
 from anyskill_brax.high_level.reward import Goal
 from anyskill_brax.high_level.settings import HighLevelSettings
 from anyskill_brax.high_level.train import Frozen, TrainState, compiled, make_learning
@@ -100,18 +101,21 @@ def train(
     folder = Workdir(workdir, {**config, **identity})
     try:
         frozen = Frozen(low_level, Eyes.create(model, views, settings.rollout.instruction_axis))
+        motions = [m for source in config["probe"]["repertoire"] for m in _motions(env.character, source)]
+        known = Repertoire.create(env.character, low_level, model, frozen.eyes, motions)
         init, update = compiled(env, settings)
         start = (
             frozen,
             jax.random.PRNGKey(settings.seed),
             jnp.stack([i.key(settings.seed) for i in instructions]),
             goal,
+            known,
         )
         restored = folder.restore(jax.eval_shape(init, *start)[0])
         if restored is None:
             state, findings = init(*start)
             folder.save(0, state)
-            folder.log(0, _describe(findings, low_level, instructions, settings.probe.num_motion))
+            folder.log(0, _describe(findings, low_level, known, instructions, settings.probe.num_motion))
         else:
             state = restored[1]
         state = _run(
@@ -157,15 +161,22 @@ def _run(
 
 
 def _describe(
-    findings: Findings, low_level: LowLevelController, instructions: Sequence[Instruction], num_motion: int
+    findings: Findings,
+    low_level: LowLevelController,
+    known: Repertoire | None,
+    instructions: Sequence[Instruction],
+    num_motion: int,
 ) -> dict[str, Any]:
-    """What the probe chose, for the log: the best candidate's name and the spread of the candidates' values."""
+    """What training begins with, for the log: the best candidate's name, the motion that promises more (or an empty
+    name), and the spread of the candidates' values."""
     names = [low_level.motion_names[row] for row in motion_rows(len(low_level.motion_names), num_motion)]
     row: dict[str, Any] = {}
     for k, instruction in enumerate(instructions):
         values = np.asarray(findings.values[k])
         best = int(values.argmax())
         row[f"probe_best/{instruction.slug}"] = names[best] if best < len(names) else f"random {best - len(names)}"
+        motion = int(findings.motion[k])
+        row[f"begins_with/{instruction.slug}"] = known.names[motion] if known and motion >= 0 else ""
         row[f"probe_value/{instruction.slug}"] = float(values[best])
         row[f"probe_mean/{instruction.slug}"] = float(values.mean())
     return row

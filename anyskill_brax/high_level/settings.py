@@ -55,6 +55,9 @@ class ProbeSettings:
     skip: int  # of those, how many pass before scores count
     init_from_probe: bool  # start each actor at its best candidate; False = the paper: at the centre of the sphere
     init_norm: float  # length of the unnormalised latent it starts at: larger commits more, explores less
+    imitate_steps: int  # gradient steps by which an actor learns the motion that it begins with
+    imitate_noise: float  # added to the normalised observations of that motion
+    imitate_lr: float
 
 
 @dataclass(frozen=True)

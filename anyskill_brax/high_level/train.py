@@ -16,6 +16,7 @@ from anyskill_brax.high_level.audit import Auditor, Sight
 from anyskill_brax.high_level.eyes import Eyes
 from anyskill_brax.high_level.learner import Choice, Learner, Learning, aim
 from anyskill_brax.high_level.probe import Findings, grade, roll_out
+from anyskill_brax.high_level.repertoire import Repertoire
 from anyskill_brax.high_level.reward import Goal, reward_terms, similarity, weigh
 from anyskill_brax.high_level.settings import HighLevelSettings
 from anyskill_brax.policies import LowLevelController
@@ -82,7 +83,7 @@ class Frozen:
     eyes: Eyes
 
 
-Init = Callable[[Frozen, PRNGKey, PRNGKey, Goal], tuple[TrainState, Findings]]
+Init = Callable[[Frozen, PRNGKey, PRNGKey, Goal, Repertoire | None], tuple[TrainState, Findings]]
 Update = Callable[[Frozen, TrainState], tuple[TrainState, Metrics]]
 
 
@@ -98,7 +99,7 @@ def make_learning(settings: HighLevelSettings, low_level: LowLevelController) ->
 
 
 def make_train(env: HumanoidEnv, settings: HighLevelSettings) -> tuple[Init, Update]:
-    """Pure `init(frozen, probe_key, keys [I, 2], goals [I, D])` and `update(frozen, state)`; jit both.
+    """Pure `init(frozen, probe_key, keys [I, 2], goals [I, D], known motions)` and `update(frozen, state)`; jit both.
 
     `update`: roll T latent steps out in all worlds at once (physics one batch of I x E), grade them, learn by PPO.
     """
@@ -112,7 +113,9 @@ def make_train(env: HumanoidEnv, settings: HighLevelSettings) -> tuple[Init, Upd
     def latent_env(frozen: Frozen) -> LatentEnv:
         return LatentEnv(env, frozen.low_level, settings.rollout.episode_length, axis)
 
-    def init(frozen: Frozen, probe_key: PRNGKey, keys: PRNGKey, goals: Goal) -> tuple[TrainState, Findings]:
+    def init(
+        frozen: Frozen, probe_key: PRNGKey, keys: PRNGKey, goals: Goal, known: Repertoire | None
+    ) -> tuple[TrainState, Findings]:
         learning, worlds = make_learning(settings, frozen.low_level), latent_env(frozen)
         probe = roll_out(probe_key, worlds, frozen.eyes, settings.probe)
 
@@ -121,7 +124,10 @@ def make_train(env: HumanoidEnv, settings: HighLevelSettings) -> tuple[Init, Upd
             findings = grade(probe, goal, settings)
             learner = learning.init(key_learner)
             if settings.probe.init_from_probe:
-                learner = learner.replace(actor=aim(learner.actor, findings.best, settings.probe.init_norm))
+                if known is not None:
+                    findings = findings.replace(motion=known.choose(goal, findings.best_score, settings.reward))
+                actor = first_actor(settings, learning, findings, known, learner.actor, key_learner)
+                learner = learner.replace(actor=actor)
             key_surrogate = jax.random.fold_in(key_learner, 1)
             surrogate = auditor and auditor.init(key_surrogate, probe, goal, findings.normalizer)
             return key, learner, early_termination(settings).init(num_envs), findings, surrogate
@@ -258,6 +264,23 @@ def make_train(env: HumanoidEnv, settings: HighLevelSettings) -> tuple[Init, Upd
         return state, metrics
 
     return init, update
+
+
+def first_actor(
+    settings: HighLevelSettings,
+    learning: Learning,
+    findings: Findings,
+    known: Repertoire | None,
+    actor: Params,
+    key: PRNGKey,
+) -> Params:
+    """One that holds the best latent of the probe, or performs the motion that promises more."""
+    aimed = aim(actor, findings.best, settings.probe.init_norm)
+    if known is None:
+        return aimed
+    lesson = (x[findings.motion] for x in (known.norm_obs, known.latents, known.taught))
+    performs = learning.imitate(actor, *lesson, settings.probe, jax.random.fold_in(key, 2))
+    return jax.tree.map(lambda new, old: jnp.where(findings.motion >= 0, new, old), performs, aimed)
 
 
 def early_termination(settings: HighLevelSettings) -> EarlyTermination:

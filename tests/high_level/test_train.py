@@ -41,7 +41,7 @@ def train_lines(env, controller, compass):
         frozen = Frozen(controller, Eyes.create(compass, (), axis))
         keys = jnp.stack([line.key(settings.seed) for line in lines])
         goals = run.goals(compass, [line.text for line in lines], settings.reward.baseline_text)
-        state, findings = init(frozen, jax.random.PRNGKey(settings.seed), keys, goals)
+        state, findings = init(frozen, jax.random.PRNGKey(settings.seed), keys, goals, None)
         metrics, programs = [], []
         for _ in range(updates):
             state, row = update(frozen, state)
@@ -107,6 +107,7 @@ def test_a_stopped_run_continues_exactly_and_a_finished_one_is_done(door, env, t
     logs = [(tmp_path / name / "metrics.jsonl").read_text().splitlines() for name in ("whole", "cut")]
     whole_rows, cut_rows = ([json.loads(line) for line in log] for log in logs)
     assert [row["update"] for row in cut_rows] == [0, 1, 2, 3]
+    assert whole_rows[0]["begins_with/up"] == "", "no motion is known here"
     assert whole_rows[0]["probe_best/up"] in {"wave", "bow", *(f"random {k}" for k in range(6))}
     for a, b in zip(whole_rows, cut_rows, strict=True):
         a.pop("seconds"), b.pop("seconds")

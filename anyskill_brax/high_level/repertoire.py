@@ -1,0 +1,93 @@
+"""Known motions as a policy begins with them: for each instruction the one whose moments its reward likes best.
+
+A latent that is held means a pose or a short movement. A wave or a sidestep is a sequence of them, which exploration
+hardly finds: a policy that holds the best latent of the probe climbs from there to another pose. Where a motion
+promises more than anything that was held, the policy begins by imitating it, from what it would see to the latents that
+lead through it moment by moment (`Learning.imitate`); then it learns as all do. docs/experiments/movement-sentences.md.
+"""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+
+from anyskill_brax.character.humanoid import CONTROL_DT, LATENT_STEPS, Character
+from anyskill_brax.character.kinematics import forward_kinematics
+from anyskill_brax.clip.reward import RewardModel, window_of
+from anyskill_brax.envs import observations
+from anyskill_brax.high_level.eyes import Eyes
+from anyskill_brax.high_level.reward import Goal, similarity
+from anyskill_brax.high_level.settings import RewardSettings
+from anyskill_brax.motion.io import Motion, resample_motion
+from anyskill_brax.policies import LowLevelController
+
+FRAMES = 300
+"""How much of a motion counts, ten seconds."""
+MOMENT = 15
+"""Frames of a motion, half a second, that an instruction must like for it to be chosen; shorter ones are left out."""
+SOON = 10
+"""Frames: a pose belongs to a movement if something moves within them."""
+STILL = 0.5
+"""[rad/s] of the fastest hinge, below which nothing moves."""
+
+
+@struct.dataclass
+class Repertoire:
+    """M motions at the control rate, F frames each, padded with their last."""
+
+    latents: jax.Array  # [M, F, L] unit, of the window that follows
+    norm_obs: jax.Array  # [M, F, O] what a policy sees there
+    taught: (
+        jax.Array
+    )  # [M, F] bool: frames to be imitated; standing before a movement is none, or none would ever begin
+    seen: jax.Array  # [M, F, D] unit, what the reward model makes of the latent steps that end there
+    real: jax.Array  # [M, F] bool: not padding
+    names: tuple[str, ...] = struct.field(pytree_node=False)
+
+    @classmethod
+    def create(
+        cls,
+        character: Character,
+        low_level: LowLevelController,
+        model: RewardModel,
+        eyes: Eyes,
+        motions: Sequence[Motion],
+    ) -> "Repertoire | None":
+        """None without a motion of half a second, or for a model of pictures: to it a motion is as dear as training."""
+        kept = [resample_motion(character, motion, 1.0 / CONTROL_DT) for motion in motions]
+        kept = [motion for motion in kept if motion.num_frames >= MOMENT]
+        if not kept or model.needs_images:
+            return None
+        window, steps = low_level.style.encoder_frames, window_of(model)
+        length = np.array([min(motion.num_frames, FRAMES) for motion in kept], np.int32)
+        frames = int(length.max())
+        every = np.arange(frames)
+
+        @jax.jit
+        def read(qpos: jax.Array, qvel: jax.Array, length: jax.Array) -> tuple[jax.Array, ...]:
+            bodies = forward_kinematics(character, qpos, qvel)
+            disc = observations.disc_frame(character, bodies, qvel[:, 6:])
+            ahead = jnp.clip(every[:, None] + np.arange(1, window + 1), 0, length - 1)
+            latents = low_level.style.encode(disc[ahead].reshape(frames, -1))
+            past = np.maximum(every + LATENT_STEPS * np.arange(1 - steps, 1)[:, None], 0)
+            seen = eyes.recall(jax.tree.map(lambda x: x[past], bodies))
+            speed = jnp.abs(qvel[:, 6:]).max(axis=-1)
+            coming = jnp.minimum(every[:, None] + np.arange(SOON), length - 1)
+            real = every < length
+            moves = (speed[coming].max(axis=-1) > STILL) & real
+            taught = jnp.where(moves.any(), moves, real)
+            return latents, low_level.normalizer(observations.observe(bodies)), taught, seen, real
+
+        rows = [np.minimum(every, n - 1) for n in length]
+        parts = [read(m.qpos[r], m.qvel[r], n) for m, r, n in zip(kept, rows, length, strict=True)]
+        stacked = [jnp.stack(column) for column in zip(*parts, strict=True)]
+        return cls(*stacked, names=tuple(motion.name for motion in kept))
+
+    def choose(self, goal: Goal, held: jax.Array, settings: RewardSettings) -> jax.Array:
+        """`[]` int32: the motion of the best half second; -1 where what is held scores as well, `held []`."""
+        score = jnp.where(self.real, similarity(self.seen, goal, settings), -1.0)
+        promise = jax.lax.top_k(score, MOMENT)[0].mean(axis=-1)
+        best = jnp.argmax(promise)
+        return jnp.where(promise[best] > held, best, -1).astype(jnp.int32)

@@ -1,0 +1,94 @@
+"""Motions to begin with: which is chosen, and what an actor has of it."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from anyskill_brax.high_level.eyes import Eyes
+from anyskill_brax.high_level.probe import Findings
+from anyskill_brax.high_level.repertoire import MOMENT, Repertoire
+from anyskill_brax.high_level.reward import Goal
+from anyskill_brax.high_level.settings import HighLevelSettings
+from anyskill_brax.high_level.train import first_actor, make_learning
+from anyskill_brax.motion.io import Motion
+from anyskill_brax.motion.synthesis import builtin_motions
+from configs.high_level import get_config
+
+
+def settings(**probe) -> HighLevelSettings:
+    config = get_config("quicktest").unlock()
+    config.probe.update(probe)
+    return HighLevelSettings.from_config(config.to_dict())
+
+
+@pytest.fixture(scope="module")
+def motions(character) -> list[Motion]:
+    return builtin_motions(character, kinds=["stand", "raise_arm"])
+
+
+@pytest.fixture(scope="module")
+def known(character, controller, compass, motions) -> Repertoire:
+    made = Repertoire.create(character, controller, compass, Eyes.create(compass, (), "map"), motions)
+    assert made is not None
+    return made
+
+
+def goal_of(model, text: str) -> Goal:
+    return Goal(jnp.asarray(model.embed_text([text])[0]), jnp.zeros(3))
+
+
+def test_a_motion_is_chosen_for_its_best_half_second_where_nothing_held_scores_as_well():
+    score = np.full((3, 40), 0.1)
+    score[0, 3] = 0.9  # one frame
+    score[1, 5:25] = 0.5
+    score[2, 20:] = 0.8  # after its end
+    real = np.ones((3, 40), bool)
+    real[2, 20:] = False
+    seen = jnp.stack([jnp.asarray(score), jnp.sqrt(1.0 - jnp.asarray(score) ** 2)], axis=-1)
+    nothing = jnp.zeros((3, 40, 1))
+    known = Repertoire(nothing, nothing, jnp.asarray(real), seen, jnp.asarray(real), ("blink", "wave", "end"))
+    goal = Goal(jnp.array([1.0, 0.0]), jnp.zeros(2))
+    assert [int(known.choose(goal, jnp.asarray(held), settings().reward)) for held in (0.2, 0.49, 0.51)] == [1, 1, -1]
+
+
+def test_motions_are_seen_and_what_moves_is_taught(known, motions, compass):
+    raise_right, stand = (next(k for k, m in enumerate(motions) if m.name == n) for n in ("raise_arm_right", "stand"))
+    assert known.names == tuple(motion.name for motion in motions)
+    chosen = known.choose(goal_of(compass, "hand up"), jnp.asarray(0.5), settings().reward)
+    assert known.names[int(chosen)] == "raise_arm_right"
+    assert int(known.choose(goal_of(compass, "hand up"), jnp.asarray(1.0), settings().reward)) == -1
+    np.testing.assert_allclose(jnp.linalg.norm(known.latents, axis=-1), 1.0, atol=1e-5)
+    np.testing.assert_array_equal(known.taught[stand], known.real[stand], "nothing moves: all of it")
+    assert 0 < known.taught[raise_right].sum() < known.real[raise_right].sum(), "not the standing before and after"
+
+
+def test_too_short_motions_and_models_of_pictures_make_none(character, controller, compass, motions):
+    class Camera(compass.__class__):
+        needs_images = True
+
+    eyes = Eyes.create(compass, (), "map")
+    short = [m.__class__(**{**vars(m), "qpos": m.qpos[: MOMENT - 1], "qvel": m.qvel[: MOMENT - 1]}) for m in motions]
+    assert Repertoire.create(character, controller, compass, eyes, short) is None
+    assert Repertoire.create(character, controller, compass, eyes, []) is None
+    assert Repertoire.create(character, controller, Camera(character), eyes, motions) is None
+
+
+def test_an_actor_begins_with_the_motion_or_with_what_was_held(known, controller):
+    numbers = settings(imitate_steps=300)
+    learning = make_learning(numbers, controller)
+    actor = learning.init(jax.random.PRNGKey(0)).actor
+    held = jnp.eye(controller.latent_dim)[0]
+    found = Findings(normalizer=None, values=jnp.zeros(1), best=held, best_score=jnp.zeros(()), motion=jnp.asarray(-1))  # pyright: ignore
+    rows = known.norm_obs[1][known.taught[1]]
+
+    def shown(motion: int) -> np.ndarray:
+        begun = first_actor(
+            numbers, learning, found.replace(motion=jnp.asarray(motion)), known, actor, jax.random.PRNGKey(1)
+        )
+        latents = learning._head.apply(begun, rows, jnp.zeros((len(rows), 0)))
+        return np.asarray(latents / jnp.linalg.norm(latents, axis=-1, keepdims=True))
+
+    np.testing.assert_allclose(shown(-1) @ held, 1.0, atol=0.05)
+    wanted = known.latents[1][known.taught[1]]
+    assert (shown(1) * wanted).sum(-1).mean() > 0.9 > (shown(-1) * wanted).sum(-1).mean()
