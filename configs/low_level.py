@@ -57,7 +57,6 @@ def small() -> ConfigDict:
             recovery_sigma=1.0,
             max_tracking_error=0.35,
             max_body_error=1e9,
-            max_lift_error=1e9,
             transition_share=0.0,
             transition_steps=30,
         )

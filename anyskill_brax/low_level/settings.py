@@ -34,7 +34,6 @@ class StartSettings:
     recovery_sigma: float  # factor on the action noise in them: getting up wants bolder tries
     max_tracking_error: float  # [m] of the mean body at which a world that follows a motion has lost it
     max_body_error: float  # [m] of the furthest body, likewise
-    max_lift_error: float  # [m] of a foot's height above the floor, likewise
     transition_share: float  # of motions begun from another pose; of motions ended that are followed by another
     transition_steps: int  # control steps it then takes before the new motion can be lost
 

@@ -166,12 +166,9 @@ def finish_step(
     row = jnp.where(worlds.follows, worlds.row + 1, worlds.row)
     clip_over = worlds.follows & (row >= reference.last[worlds.row])
     row = jnp.minimum(row, reference.last[worlds.row])
-    target = reference.bodies(env.character, row, worlds.follows)
-    errors = body_errors(after.bodies, target)
+    errors = body_errors(after.bodies, reference.bodies(env.character, row, worlds.follows))
     error = errors.mean(axis=-1)
-    lift_error = jnp.abs(after.bodies.pos - target.pos)[..., env.character.feet, 2].max(axis=-1)
     lost = (error > settings.max_tracking_error) | (errors.max(axis=-1) > settings.max_body_error)
-    lost |= lift_error > settings.max_lift_error
     lost &= worlds.follows & (worlds.patience == 0)
     fallen = ~worlds.follows & env.has_fallen(after.bodies)
     key_grace, key_next = jax.random.split(key)

@@ -50,19 +50,11 @@ LIFTED = {"right_hip_y": -0.8, "right_knee": 1.6}
 
 
 @pytest.mark.parametrize(
-    ("furthest", "higher", "patience", "lost"),
-    [
-        (1e9, 1e9, 0, False),
-        (0.3, 1e9, 0, True),
-        (0.6, 1e9, 0, False),
-        (0.3, 1e9, 2, False),
-        (1e9, 0.15, 0, True),
-        (1e9, 0.6, 0, False),
-    ],
+    ("furthest", "patience", "lost"), [(1e9, 0, False), (0.3, 0, True), (0.6, 0, False), (0.3, 2, False)]
 )
-def test_one_foot_off_loses_a_motion_where_that_is_asked_for(quick_ase, character, furthest, higher, patience, lost):
+def test_one_foot_far_off_loses_a_motion_where_that_is_asked_for(quick_ase, character, furthest, patience, lost):
     env, stage = quick_ase.setup.env, quick_ase.stage
-    settings = dataclasses.replace(quick_ase.settings.start, max_body_error=furthest, max_lift_error=higher)
+    settings = dataclasses.replace(quick_ase.settings.start, max_body_error=furthest)
     begun = jax.tree.map(lambda x: x[:2], quick_ase.state.worlds).replace(
         follows=jnp.array([True, False]),
         row=jnp.zeros(2, jnp.int32),
