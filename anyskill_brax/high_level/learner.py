@@ -76,12 +76,12 @@ class Learning:
         actor: Params,
         norm_obs: jax.Array,
         latents: jax.Array,
-        taught: jax.Array,
+        moves: jax.Array,
         settings: ProbeSettings,
         key: PRNGKey,
     ) -> Params:
-        """The actor after regression where `taught`: observations `[F, O]` to latents `[F, L]`, `init_norm` long."""
-        target, weight = jnp.clip(settings.init_norm * latents, -0.9, 0.9), taught / jnp.maximum(taught.sum(), 1)
+        """The actor after regression, where it `moves [F]`, from `norm_obs [F, O]` to `latents [F, L]`."""
+        target, weight = jnp.clip(settings.init_norm * latents, -0.9, 0.9), moves / jnp.maximum(moves.sum(), 1)
         optimizer = optax.adam(optax.cosine_decay_schedule(settings.imitate_lr, settings.imitate_steps))
 
         def loss(params: Params, key: PRNGKey) -> jax.Array:

@@ -1,7 +1,7 @@
 """Known motions as a policy begins with them: for each instruction the one whose moments its reward likes best.
 
 A latent that is held means a pose or a short movement. A wave or a sidestep is a sequence of them, which exploration
-hardly finds: a policy that holds the best latent of the probe climbs from there to another pose. Where a motion
+hardly finds: a policy that holds the best latent of the probe climbs from there to another pose. Where a movement
 promises more than anything that was held, the policy begins by imitating it, from what it would see to the latents that
 lead through it moment by moment (`Learning.imitate`); then it learns as all do. docs/experiments/movement-sentences.md.
 """
@@ -26,9 +26,9 @@ from anyskill_brax.policies import LowLevelController
 FRAMES = 300
 """How much of a motion counts, ten seconds."""
 MOMENT = 15
-"""Frames of a motion, half a second, that an instruction must like for it to be chosen; shorter ones are left out."""
+"""Frames of movement, half a second, that an instruction must like for it to be chosen; shorter ones are left out."""
 SOON = 10
-"""Frames: a pose belongs to a movement if something moves within them."""
+"""Frames: a pose belongs to a movement if something moves within them. A pose that stays can as well be held."""
 STILL = 0.5
 """[rad/s] of the fastest hinge, below which nothing moves."""
 
@@ -39,11 +39,8 @@ class Repertoire:
 
     latents: jax.Array  # [M, F, L] unit, of the window that follows
     norm_obs: jax.Array  # [M, F, O] what a policy sees there
-    taught: (
-        jax.Array
-    )  # [M, F] bool: frames to be imitated; standing before a movement is none, or none would ever begin
     seen: jax.Array  # [M, F, D] unit, what the reward model makes of the latent steps that end there
-    real: jax.Array  # [M, F] bool: not padding
+    moves: jax.Array  # [M, F] bool: chosen for and imitated; no padding, nor standing before a movement: it would stay
     names: tuple[str, ...] = struct.field(pytree_node=False)
 
     @classmethod
@@ -75,10 +72,8 @@ class Repertoire:
             seen = eyes.recall(jax.tree.map(lambda x: x[past], bodies))
             speed = jnp.abs(qvel[:, 6:]).max(axis=-1)
             coming = jnp.minimum(every[:, None] + np.arange(SOON), length - 1)
-            real = every < length
-            moves = (speed[coming].max(axis=-1) > STILL) & real
-            taught = jnp.where(moves.any(), moves, real)
-            return latents, low_level.normalizer(observations.observe(bodies)), taught, seen, real
+            moves = (speed[coming].max(axis=-1) > STILL) & (every < length)
+            return latents, low_level.normalizer(observations.observe(bodies)), seen, moves
 
         rows = [np.minimum(every, n - 1) for n in length]
         parts = [read(m.qpos[r], m.qvel[r], n) for m, r, n in zip(kept, rows, length, strict=True)]
@@ -87,7 +82,7 @@ class Repertoire:
 
     def choose(self, goal: Goal, held: jax.Array, settings: RewardSettings) -> jax.Array:
         """`[]` int32: the motion of the best half second; -1 where what is held scores as well, `held []`."""
-        score = jnp.where(self.real, similarity(self.seen, goal, settings), -1.0)
+        score = jnp.where(self.moves, similarity(self.seen, goal, settings), -1.0)
         promise = jax.lax.top_k(score, MOMENT)[0].mean(axis=-1)
         best = jnp.argmax(promise)
         return jnp.where(promise[best] > held, best, -1).astype(jnp.int32)

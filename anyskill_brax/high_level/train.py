@@ -278,8 +278,8 @@ def first_actor(
     aimed = aim(actor, findings.best, settings.probe.init_norm)
     if known is None:
         return aimed
-    lesson = (x[findings.motion] for x in (known.norm_obs, known.latents, known.taught))
-    performs = learning.imitate(actor, *lesson, settings.probe, jax.random.fold_in(key, 2))
+    obs, latents, moves = (x[findings.motion] for x in (known.norm_obs, known.latents, known.moves))
+    performs = learning.imitate(actor, obs, latents, moves, settings.probe, jax.random.fold_in(key, 2))
     return jax.tree.map(lambda new, old: jnp.where(findings.motion >= 0, new, old), performs, aimed)
 
 

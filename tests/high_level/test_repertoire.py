@@ -42,25 +42,27 @@ def test_a_motion_is_chosen_for_its_best_half_second_where_nothing_held_scores_a
     score = np.full((3, 40), 0.1)
     score[0, 3] = 0.9  # one frame
     score[1, 5:25] = 0.5
-    score[2, 20:] = 0.8  # after its end
-    real = np.ones((3, 40), bool)
-    real[2, 20:] = False
+    score[2, 20:] = 0.8  # a pose at rest, or after its end
+    moves = np.ones((3, 40), bool)
+    moves[2, 20:] = False
     seen = jnp.stack([jnp.asarray(score), jnp.sqrt(1.0 - jnp.asarray(score) ** 2)], axis=-1)
     nothing = jnp.zeros((3, 40, 1))
-    known = Repertoire(nothing, nothing, jnp.asarray(real), seen, jnp.asarray(real), ("blink", "wave", "end"))
+    known = Repertoire(nothing, nothing, seen, jnp.asarray(moves), ("blink", "wave", "end"))
     goal = Goal(jnp.array([1.0, 0.0]), jnp.zeros(2))
     assert [int(known.choose(goal, jnp.asarray(held), settings().reward)) for held in (0.2, 0.49, 0.51)] == [1, 1, -1]
 
 
-def test_motions_are_seen_and_what_moves_is_taught(known, motions, compass):
+def test_motions_are_seen_and_what_moves_counts(known, motions, compass):
     raise_right, stand = (next(k for k, m in enumerate(motions) if m.name == n) for n in ("raise_arm_right", "stand"))
     assert known.names == tuple(motion.name for motion in motions)
     chosen = known.choose(goal_of(compass, "hand up"), jnp.asarray(0.5), settings().reward)
     assert known.names[int(chosen)] == "raise_arm_right"
     assert int(known.choose(goal_of(compass, "hand up"), jnp.asarray(1.0), settings().reward)) == -1
     np.testing.assert_allclose(jnp.linalg.norm(known.latents, axis=-1), 1.0, atol=1e-5)
-    np.testing.assert_array_equal(known.taught[stand], known.real[stand], "nothing moves: all of it")
-    assert 0 < known.taught[raise_right].sum() < known.real[raise_right].sum(), "not the standing before and after"
+    assert not known.moves[stand].any()
+    assert MOMENT < known.moves[raise_right].sum() < motions[raise_right].num_frames, (
+        "not what is held before and after"
+    )
 
 
 def test_too_short_motions_and_models_of_pictures_make_none(character, controller, compass, motions):
@@ -80,7 +82,7 @@ def test_an_actor_begins_with_the_motion_or_with_what_was_held(known, controller
     actor = learning.init(jax.random.PRNGKey(0)).actor
     held = jnp.eye(controller.latent_dim)[0]
     found = Findings(normalizer=None, values=jnp.zeros(1), best=held, best_score=jnp.zeros(()), motion=jnp.asarray(-1))  # pyright: ignore
-    rows = known.norm_obs[1][known.taught[1]]
+    rows = known.norm_obs[1][known.moves[1]]
 
     def shown(motion: int) -> np.ndarray:
         begun = first_actor(
@@ -90,5 +92,5 @@ def test_an_actor_begins_with_the_motion_or_with_what_was_held(known, controller
         return np.asarray(latents / jnp.linalg.norm(latents, axis=-1, keepdims=True))
 
     np.testing.assert_allclose(shown(-1) @ held, 1.0, atol=0.05)
-    wanted = known.latents[1][known.taught[1]]
+    wanted = known.latents[1][known.moves[1]]
     assert (shown(1) * wanted).sum(-1).mean() > 0.9 > (shown(-1) * wanted).sum(-1).mean()
