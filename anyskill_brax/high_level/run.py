@@ -97,11 +97,12 @@ def train(
         "low_level": {"name": low_level.name, "sha256": digest(low_level)},
         "reward_model": {"name": model.name, "sha256": model.sha256, "views": len(views)},
     }
-    goal = goals(model, [i.text for i in instructions], settings.reward.baseline_text)  # bad texts leave no folder
+    # Bad texts and motions leave no folder.
+    goal = goals(model, [i.text for i in instructions], settings.reward.baseline_text)
+    motions = [m for source in config["probe"]["repertoire"] for m in _motions(env.character, source)]
     folder = Workdir(workdir, {**config, **identity})
     try:
         frozen = Frozen(low_level, Eyes.create(model, views, settings.rollout.instruction_axis))
-        motions = [m for source in config["probe"]["repertoire"] for m in _motions(env.character, source)]
         known = Repertoire.create(env.character, low_level, model, frozen.eyes, motions)
         init, update = compiled(env, settings)
         start = (

@@ -127,6 +127,14 @@ def test_a_stopped_run_continues_exactly_and_a_finished_one_is_done(door, env, t
         )
 
 
+def test_a_repertoire_that_does_not_exist_leaves_no_folder(env, controller, compass, tmp_path):
+    config = settings_of()
+    config["probe"]["repertoire"] = (str(tmp_path / "nowhere"),)
+    with pytest.raises(UserError, match="nowhere: no such folder"):
+        run.train(config, tmp_path / "run", env=env, low_level=controller, model=compass, instructions=LINES)
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("views", [-1, 0, len(AZIMUTHS) + 1])
 def test_more_cameras_than_there_are_or_none_are_refused(character, views):
     assert len(camera_views(character, 16, len(AZIMUTHS))) == len(AZIMUTHS)
