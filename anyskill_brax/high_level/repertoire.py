@@ -63,7 +63,9 @@ class Repertoire:
         every = np.arange(frames)
 
         @jax.jit
-        def read(qpos: jax.Array, qvel: jax.Array, length: jax.Array) -> tuple[jax.Array, ...]:
+        def read(
+            low_level: LowLevelController, eyes: Eyes, qpos: jax.Array, qvel: jax.Array, length: jax.Array
+        ) -> tuple[jax.Array, ...]:
             bodies = forward_kinematics(character, qpos, qvel)
             disc = observations.disc_frame(character, bodies, qvel[:, 6:])
             ahead = jnp.clip(every[:, None] + np.arange(1, window + 1), 0, length - 1)
@@ -76,7 +78,7 @@ class Repertoire:
             return latents, low_level.normalizer(observations.observe(bodies)), seen, moves
 
         rows = [np.minimum(every, n - 1) for n in length]
-        parts = [read(m.qpos[r], m.qvel[r], n) for m, r, n in zip(kept, rows, length, strict=True)]
+        parts = [read(low_level, eyes, m.qpos[r], m.qvel[r], n) for m, r, n in zip(kept, rows, length, strict=True)]
         stacked = [jnp.stack(column) for column in zip(*parts, strict=True)]
         return cls(*stacked, names=tuple(motion.name for motion in kept))
 

@@ -99,7 +99,8 @@ def train(
     }
     # Bad texts and motions leave no folder.
     goal = goals(model, [i.text for i in instructions], settings.reward.baseline_text)
-    motions = [m for source in config["probe"]["repertoire"] for m in _motions(env.character, source)]
+    sources = config["probe"]["repertoire"] if settings.probe.init_from_probe else ()
+    motions = [motion for source in sources for motion in _motions(env.character, source)]
     folder = Workdir(workdir, {**config, **identity})
     try:
         frozen = Frozen(low_level, Eyes.create(model, views, settings.rollout.instruction_axis))

@@ -279,8 +279,11 @@ def first_actor(
     if known is None:
         return aimed
     obs, latents, moves = (x[findings.motion] for x in (known.norm_obs, known.latents, known.moves))
-    performs = learning.imitate(actor, obs, latents, moves, settings.probe, jax.random.fold_in(key, 2))
-    return jax.tree.map(lambda new, old: jnp.where(findings.motion >= 0, new, old), performs, aimed)
+
+    def performing() -> Params:
+        return learning.imitate(actor, obs, latents, moves, settings.probe, jax.random.fold_in(key, 2))
+
+    return jax.lax.cond(findings.motion >= 0, performing, lambda: aimed)
 
 
 def early_termination(settings: HighLevelSettings) -> EarlyTermination:
