@@ -1,4 +1,4 @@
-"""Known motions as a policy begins with them: for each instruction the one whose moments its reward likes best.
+"""Known motions as a policy begins with them: for each instruction one whose moments its reward likes.
 
 A latent that is held means a pose or a short movement. A wave or a sidestep is a sequence of them, which exploration
 hardly finds: a policy that holds the best latent of the probe climbs from there to another pose. Where a movement
@@ -31,6 +31,8 @@ SOON = 10
 """Frames: a pose belongs to a movement if something moves within them. A pose that stays can as well be held."""
 STILL = 0.5
 """[rad/s] of the fastest hinge, below which nothing moves."""
+WORDS = 0.2
+"""Weight of a motion's captions beside its moments: of two that earn about as much, the one that is called so."""
 
 
 @struct.dataclass
@@ -41,6 +43,7 @@ class Repertoire:
     norm_obs: jax.Array  # [M, F, O] what a policy sees there
     seen: jax.Array  # [M, F, D] unit, what the reward model makes of the latent steps that end there
     moves: jax.Array  # [M, F] bool: chosen for and imitated; no padding, nor standing before a movement: it would stay
+    captions: jax.Array  # [M, C, D] as the reward model embeds them; a motion without any has its name
     names: tuple[str, ...] = struct.field(pytree_node=False)
 
     @classmethod
@@ -79,12 +82,23 @@ class Repertoire:
 
         rows = [np.minimum(every, n - 1) for n in length]
         parts = [read(low_level, eyes, m.qpos[r], m.qvel[r], n) for m, r, n in zip(kept, rows, length, strict=True)]
-        stacked = [jnp.stack(column) for column in zip(*parts, strict=True)]
-        return cls(*stacked, names=tuple(motion.name for motion in kept))
+        latents, norm_obs, seen, moves = (jnp.stack(column) for column in zip(*parts, strict=True))
+        names = tuple(motion.name for motion in kept)
+        return cls(latents, norm_obs, seen, moves, _captions(model, kept), names)
 
     def choose(self, goal: Goal, held: jax.Array, settings: RewardSettings) -> jax.Array:
-        """`[]` int32: the motion of the best half second; -1 where what is held scores as well, `held []`."""
+        """`[]` int32: the motion of the best half second, with a glance at its captions; -1 where what is held scores
+        as well, `held []`."""
         score = jnp.where(self.moves, similarity(self.seen, goal, settings), -1.0)
         promise = jax.lax.top_k(score, MOMENT)[0].mean(axis=-1)
-        best = jnp.argmax(promise)
+        best = jnp.argmax(promise + WORDS * (self.captions @ goal.text).max(axis=-1))
         return jnp.where(promise[best] > held, best, -1).astype(jnp.int32)
+
+
+def _captions(model: RewardModel, motions: Sequence[Motion]) -> jax.Array:
+    """`[M, C, D]`; a motion with fewer captions than others has its first more than once."""
+    texts = [[text[:100] for text in motion.captions if any(map(str.isalnum, text))] for motion in motions]
+    texts = [own or [f"motion {motion.name.replace('_', ' ')}"] for own, motion in zip(texts, motions, strict=True)]
+    most = max(map(len, texts))
+    padded = [own[k] if k < len(own) else own[0] for own in texts for k in range(most)]
+    return jnp.asarray(model.embed_text(padded)).reshape(len(motions), most, -1)

@@ -47,9 +47,13 @@ def test_a_motion_is_chosen_for_its_best_half_second_where_nothing_held_scores_a
     moves[2, 20:] = False
     seen = jnp.stack([jnp.asarray(score), jnp.sqrt(1.0 - jnp.asarray(score) ** 2)], axis=-1)
     nothing = jnp.zeros((3, 40, 1))
-    known = Repertoire(nothing, nothing, seen, jnp.asarray(moves), ("blink", "wave", "end"))
+    known = Repertoire(nothing, nothing, seen, jnp.asarray(moves), jnp.zeros((3, 1, 2)), ("blink", "wave", "end"))
     goal = Goal(jnp.array([1.0, 0.0]), jnp.zeros(2))
     assert [int(known.choose(goal, jnp.asarray(held), settings().reward)) for held in (0.2, 0.49, 0.51)] == [1, 1, -1]
+    called = known.replace(captions=jnp.array([[[0.0, 1.0]], [[0.0, 1.0]], [[1.0, 0.0]]]))
+    assert int(called.choose(goal, jnp.asarray(0.2), settings().reward)) == 1, "a name alone is not enough"
+    nearly = called.replace(seen=seen.at[2, :20].set(jnp.array([0.4, 0.0])))
+    assert [int(nearly.choose(goal, jnp.asarray(held), settings().reward)) for held in (0.2, 0.45)] == [2, -1]
 
 
 def test_motions_are_seen_and_what_moves_counts(known, motions, compass):
@@ -63,6 +67,17 @@ def test_motions_are_seen_and_what_moves_counts(known, motions, compass):
     assert MOMENT < known.moves[raise_right].sum() < motions[raise_right].num_frames, (
         "not what is held before and after"
     )
+
+
+def test_captions_may_be_missing_or_odd(character, controller, compass, motions):
+    first = motions[0]
+    odd = [
+        first.__class__(**{**vars(first), "captions": captions, "name": name})
+        for captions, name in [((), "_"), (("", "--", "hand up " * 2000), "long"), (("hand up",), "up")]
+    ]
+    made = Repertoire.create(character, controller, compass, Eyes.create(compass, (), "map"), odd)
+    assert made is not None and made.captions.shape == (3, 1, 3)
+    np.testing.assert_allclose(made.captions[1:, 0] @ goal_of(compass, "hand up").text, 1.0, atol=1e-5)
 
 
 def test_too_short_motions_and_models_of_pictures_make_none(character, controller, compass, motions):
