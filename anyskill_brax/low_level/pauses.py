@@ -19,8 +19,6 @@ Resume = Callable[[Any], Any]
 """From the shapes of a progress, what an earlier process had come to, or None."""
 Pause = Callable[[Any], bool]
 """Called with the progress before every piece and after the last: may save, says whether to stop."""
-WARM_START, LESSONS = "warm_start", "lessons"
-"""Folders of the checkpoints of what comes before the first update."""
 
 
 def restore(folder: Workdir | Checkpoints | NoWorkdir, template: Tree, team: Team) -> tuple[int, Tree] | None:

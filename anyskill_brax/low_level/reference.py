@@ -16,6 +16,10 @@ LOW_PELVIS = 0.75
 """Height of the pelvis [m] below which a pose is low; standing it is at 0.9."""
 LOW_SHARE = 0.15
 """Of the poses to hold, those that are low."""
+RAISED = 0.1
+"""How far both hands are above the head's origin [m] in a pose with raised arms."""
+RAISED_SHARE = 0.1
+"""Of the poses to hold, those with raised arms."""
 
 
 @struct.dataclass
@@ -90,29 +94,35 @@ class Reference:
 def still_rows(character: Character, qpos: np.ndarray, qvel: np.ndarray) -> np.ndarray:
     """Frames at rest on both feet, the feet about where standing has them: reachable without a step. Else frame 0.
 
-    At rest: joints slower than 0.4 rad/s (rms), pelvis slower than 0.15 m/s and above 0.4 m. Few of them crouch, too
-    few to be learned: those are repeated until they are LOW_SHARE.
+    At rest: joints slower than 0.4 rad/s (rms), pelvis slower than 0.15 m/s and above 0.4 m. Few of them crouch, few
+    raise both arms, too few to be learned: those are repeated until they are LOW_SHARE and RAISED_SHARE.
     """
 
+    hand_rows = np.array([character.body("right_hand"), character.body("left_hand")])
+
     @jax.jit
-    def feet_of(qpos, qvel):
+    def limbs_of(qpos, qvel):
         bodies = forward_kinematics(character, qpos, qvel)
         height = bodies.pos[..., character.feet, 2].max(axis=-1)
         local = observations.local_positions(bodies)[..., character.feet, :2]
-        return height, local - local.mean(axis=-2, keepdims=True)
+        hands = bodies.pos[..., hand_rows, 2].min(axis=-1) - bodies.pos[..., character.body("head"), 2]
+        return height, local - local.mean(axis=-2, keepdims=True), hands
 
-    height, spread = map(np.asarray, feet_of(jnp.asarray(qpos), jnp.asarray(qvel)))
-    _, standing = feet_of(jnp.asarray(character.default_qpos), jnp.zeros(34))
+    height, spread, hands = map(np.asarray, limbs_of(jnp.asarray(qpos), jnp.asarray(qvel)))
+    _, standing, _ = limbs_of(jnp.asarray(character.default_qpos), jnp.zeros(34))
     still = np.sqrt(np.mean(qvel[:, 6:] ** 2, axis=-1)) < 0.4
     still &= np.linalg.norm(qvel[:, :3], axis=-1) < 0.15
     still &= (height < 0.1) & (qpos[:, 2] > 0.4)
     still &= np.abs(spread - np.asarray(standing)).max(axis=(-2, -1)) < 0.08
     if not still.any():
         return np.zeros(1, int)
-    low = np.flatnonzero(still & (qpos[:, 2] < LOW_PELVIS))
-    wanted = int(LOW_SHARE / (1.0 - LOW_SHARE) * (still.sum() - low.size))
-    more = np.resize(low, max(0, wanted - low.size)) if low.size else low
-    return np.sort(np.concatenate([np.flatnonzero(still), more]))
+    rows = [np.flatnonzero(still)]
+    for rare, share in ((qpos[:, 2] < LOW_PELVIS, LOW_SHARE), (hands > RAISED, RAISED_SHARE)):
+        some = np.flatnonzero(still & rare)
+        wanted = int(share / (1.0 - share) * (still.sum() - some.size))
+        if some.size:
+            rows.append(np.resize(some, max(0, wanted - some.size)))
+    return np.sort(np.concatenate(rows))
 
 
 def tracking_terms(character: Character, simulated: BodyState, reference: BodyState) -> dict[str, jax.Array]:
@@ -120,6 +130,7 @@ def tracking_terms(character: Character, simulated: BodyState, reference: BodySt
 
     DeepMimic's reward (Peng et al. 2018, eq. 5-8) without its global root term: the policy sees no global target. In
     its place `travel`, the root's velocity: means over all bodies hardly see a figure that stands where it should walk.
+    `feet` pays for coming nearer from afar, where the squares of `ends` are flat.
     """
     position = observations.local_positions(simulated) - observations.local_positions(reference)
     to_sim, to_ref = observations.heading_inverse(simulated), observations.heading_inverse(reference)
@@ -130,6 +141,7 @@ def tracking_terms(character: Character, simulated: BodyState, reference: BodySt
     return {
         "position": jnp.exp(-40.0 * jnp.mean(square, -1)),
         "ends": jnp.exp(-40.0 * jnp.sum(square[..., character.key_bodies], -1)),
+        "feet": jnp.mean(jnp.exp(-5.0 * (jnp.sqrt(square[..., character.feet] + 1e-4) - 1e-2)), -1),
         "rotation": jnp.exp(-2.0 * jnp.mean(turn**2, -1)),
         "velocity": jnp.exp(-0.5 * jnp.mean(jnp.sum(velocity**2, -1), -1)),
         "travel": jnp.exp(-4.0 * jnp.sum(velocity[..., 0, :] ** 2, -1)),
@@ -137,7 +149,15 @@ def tracking_terms(character: Character, simulated: BodyState, reference: BodySt
     }
 
 
-TRACKING_WEIGHTS = {"position": 0.2, "ends": 0.3, "rotation": 0.15, "velocity": 0.1, "travel": 0.15, "height": 0.1}
+TRACKING_WEIGHTS = {
+    "position": 0.15,
+    "ends": 0.2,
+    "feet": 0.25,
+    "rotation": 0.15,
+    "velocity": 0.05,
+    "travel": 0.12,
+    "height": 0.08,
+}
 
 
 def body_errors(simulated: BodyState, reference: BodyState) -> jax.Array:

@@ -1,5 +1,7 @@
 """One rollout: every world lives through `horizon` control steps under the frozen policy of this update."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 from flax import struct
@@ -17,6 +19,15 @@ from anyskill_brax.low_level.stage import Stage
 from anyskill_brax.low_level.state import TrainState
 from anyskill_brax.low_level.worlds import Worlds
 from anyskill_brax.types import Metrics, PRNGKey
+
+
+@struct.dataclass
+class Advice:
+    """What a teacher would do, `[W]` worlds."""
+
+    action: jax.Array  # [.., J]
+    due: jax.Array  # [..] bool: where it is worth learning
+    taken: jax.Array  # [..] bool: where it is done, in place of what the policy would
 
 
 @struct.dataclass
@@ -42,6 +53,7 @@ class Step:
     truncated: jax.Array
     broken: jax.Array
     age: jax.Array
+    advice: Advice | None  # in lessons
 
     @property
     def led(self) -> jax.Array:
@@ -49,8 +61,10 @@ class Step:
         return (self.follows | self.poses) & ~self.recovers
 
 
-def rollout(stage: Stage, state: TrainState, key: PRNGKey) -> tuple[Worlds, Step]:
-    """The worlds afterwards, and what happened, `[T, W]`."""
+def rollout(
+    stage: Stage, state: TrainState, key: PRNGKey, advise: Callable[[Worlds], Advice] | None = None
+) -> tuple[Worlds, Step]:
+    """The worlds afterwards, and what happened, `[T, W]`. `advise`: a teacher that watches and may take over."""
     settings, env = stage.settings, stage.env
     nets, reference = settings.networks, stage.drawn(state)
     followers = follow_share(stage, state)
@@ -76,7 +90,10 @@ def rollout(stage: Stage, state: TrainState, key: PRNGKey) -> tuple[Worlds, Step
         world = worlds.next_motion(key_next, reference, settings.start, world)
         world = worlds.renew_latents(key_latent, reference, latents, settings.start, world, nets.encoder_frames)
         obs = observations.observe(world.humanoid.bodies)
-        mean = stage.modules.actor.apply(state.params.actor, state.obs_normalizer(obs), world.latent)
+        mean = jnp.asarray(stage.modules.actor.apply(state.params.actor, state.obs_normalizer(obs), world.latent))
+        advice = None if advise is None else advise(world)
+        if advice is not None:
+            mean = jnp.where(advice.taken[:, None], advice.action, mean)
         sigma = stage.sigma(state) * jnp.where(world.recovering, settings.start.recovery_sigma, 1.0)
         action = mean + sigma[:, None] * jax.random.normal(key_action, mean.shape)
         humanoid = pushed(key_push, settings.disturbance, world.humanoid)
@@ -110,6 +127,7 @@ def rollout(stage: Stage, state: TrainState, key: PRNGKey) -> tuple[Worlds, Step
             truncated=outcome.truncated,
             broken=outcome.broken,
             age=moved.age,
+            advice=advice,
         )
         return restarted(key_start, outcome.terminated | outcome.truncated, moved), step
 

@@ -15,9 +15,10 @@ from ml_collections import ConfigDict
 from anyskill_brax.character.humanoid import Character, load_character
 from anyskill_brax.envs import observations
 from anyskill_brax.envs.humanoid_env import HumanoidEnv
-from anyskill_brax.low_level import curves, lessons, warm_start
+from anyskill_brax.low_level import curves
 from anyskill_brax.low_level import train as trainer
-from anyskill_brax.low_level.pauses import LESSONS, WARM_START, Pauses, restore
+from anyskill_brax.low_level.beginning import BEFORE_TRAINING, begin
+from anyskill_brax.low_level.pauses import Pauses, restore
 from anyskill_brax.low_level.reference import Reference
 from anyskill_brax.low_level.settings import LowLevelSettings
 from anyskill_brax.low_level.state import NAMES
@@ -27,7 +28,7 @@ from anyskill_brax.motion.library import MotionLibrary
 from anyskill_brax.motion.sources import held_out, load_source
 from anyskill_brax.networks import Normalizer
 from anyskill_brax.policies import LowLevelController, StyleJudge, flatten_tensors, unflatten_tensors
-from anyskill_brax.types import Params, UserError
+from anyskill_brax.types import UserError
 from anyskill_brax.workdir import Workdir, read_metrics, write_atomically
 
 Report = Callable[[str], None]
@@ -140,7 +141,12 @@ def train(
     if found is None:
         every: Any = config.save_every_seconds
         make_pauses = lambda name: Pauses(folder, name, every, should_stop, report, team)  # noqa: E731
-        state = begin(setup, config, team.to_host(init(key_init)), key_begin, init_from, report, make_pauses)
+        state = team.to_host(init(key_init))
+        if init_from is not None:
+            params, normalizers = read_training_tensors(init_from, state.params)
+            state = state.replace(params=params, **normalizers)
+        warm: Any = init_from is None or config.warm_start_always
+        state = begin(setup.settings, setup.env, setup.reference, state, key_begin, warm, report, make_pauses)
         if state is None:
             report("stopped before the first update; the same command resumes")
             folder.close()
@@ -151,8 +157,8 @@ def train(
         done, state = found
         report(f"resumed at update {done}")
     if isinstance(folder, Workdir):
-        folder.forget(WARM_START)
-        folder.forget(LESSONS)
+        for name in BEFORE_TRAINING:
+            folder.forget(name)
     done, state = go_on(setup, config, team.to_devices(state), done, update, folder, report, should_stop, team)
     state = team.to_host(state)
     folder.close()
@@ -160,65 +166,6 @@ def train(
         report(f"stopped at update {done}; the same command resumes")
         return None
     return setup.result(state, read_metrics(folder.path) if folder.path else [], config.to_dict())
-
-
-def begin(
-    setup: _Setup,
-    config: ConfigDict,
-    state: trainer.TrainState,
-    key: jax.Array,
-    init_from: Mapping[str, np.ndarray] | None,
-    report: Report,
-    make_pauses: Callable[[str], Pauses],
-) -> trainer.TrainState | None:
-    """A fresh `state`, its networks as published, or warmed up, or both, and taught to get up if the config asks for
-    it. None if stopped, what was learnt saved."""
-    if init_from is not None:
-        params, normalizers = read_training_tensors(init_from, state.params)
-        state = state.replace(params=params, **normalizers)
-    if init_from is None or config.warm_start_always:
-        params = warm_up(setup, state, key, report, make_pauses(WARM_START))
-        if params is None:
-            return None
-        state = state.replace(params=params)
-    if setup.settings.rising.rounds:
-        actor = teach_rising(setup, state, jax.random.fold_in(key, 1), report, make_pauses(LESSONS))
-        if actor is None:
-            return None
-        state = state.replace(params=state.params.replace(actor=actor))
-    return state
-
-
-def warm_up(
-    setup: _Setup, state: trainer.TrainState, key: jax.Array, report: Report, pauses: Pauses
-) -> trainer.Networks | None:
-    """Networks after the warm start; None if stopped."""
-    params, obs_normalizer, encoder_normalizer = jax.tree.map(
-        jnp.asarray, (state.params, state.obs_normalizer, state.encoder_normalizer)
-    )
-    normalizers = obs_normalizer, encoder_normalizer
-    warm = setup.settings.warm_start
-    log = _Lines("warm start", {"encoder": warm.encoder_steps, "round": warm.rounds}, report)
-    try:
-        return warm_start.fit(
-            key, setup.settings, setup.env, setup.reference, params, *normalizers, log, pauses.resume, pauses.pause
-        )
-    finally:
-        pauses.close()
-
-
-def teach_rising(
-    setup: _Setup, state: trainer.TrainState, key: jax.Array, report: Report, pauses: Pauses
-) -> Params | None:
-    """The actor after lessons in getting up; None if stopped."""
-    state = jax.tree.map(jnp.asarray, state)
-    log = _Lines("lessons in getting up", {"round": setup.settings.rising.rounds}, report)
-    try:
-        return lessons.learn_rising(
-            key, setup.settings, setup.env, setup.reference, state, log, pauses.resume, pauses.pause
-        )
-    finally:
-        pauses.close()
 
 
 def go_on(
@@ -276,23 +223,6 @@ def load(workdir: str | Path) -> TrainedController:
     if found is None:
         raise UserError(f"the run in {workdir} has no checkpoint yet; the first comes at its first save interval")
     return setup.result(found[1], read_metrics(folder.path), config)
-
-
-class _Lines:
-    """What a phase before the first update says of itself; from its second line on, when it will be over."""
-
-    def __init__(self, phase: str, totals: Mapping[str, int], report: Report):
-        self._phase, self._totals, self._report = phase, totals, report
-        self._last: dict[str, tuple[int, float]] = {}
-
-    def __call__(self, name: str, step: int, metrics: Mapping[str, Any]) -> None:
-        now, total, eta = time.monotonic(), self._totals[name], ""
-        if name in self._last:
-            before, then = self._last[name]
-            eta = f"  ETA {(now - then) / (step - before) * (total - step) / 60:.0f} min"
-        self._last[name] = step, now
-        said = ", ".join(f"{key} {float(value):.4f}" for key, value in metrics.items())
-        self._report(f"{self._phase}, {name} {step}/{total}{eta}  {said}")
 
 
 def _line(done: int, total: int, batch: int, rate: float, row: Mapping[str, float]) -> str:

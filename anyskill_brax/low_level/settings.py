@@ -34,6 +34,7 @@ class StartSettings:
     recovery_sigma: float  # factor on the action noise in them: getting up wants bolder tries
     max_tracking_error: float  # [m] of the mean body at which a world that follows a motion has lost it
     max_body_error: float  # [m] of the furthest body, likewise
+    max_lift_error: float  # [m] of a foot's height, likewise
     transition_share: float  # of motions begun from another pose; of motions ended that are followed by another
     transition_steps: int  # control steps it then takes before the new motion can be lost
 
@@ -149,17 +150,32 @@ class WarmStartSettings:
 
 
 @dataclass(frozen=True)
-class RisingSettings:
-    """Getting up, where `reward.weights.rising` asks for it: the way there, and lessons in it before PPO."""
+class LessonSettings:
+    """Of a course of lessons between warm start and PPO, see `lessons`."""
 
-    falls: int  # that the way is recorded from
-    moments: int  # of the way that are kept
-    rounds: int  # of lessons; 0: none
+    rounds: int  # 0: none
     memory: int  # rounds that are learned from
     steps: int  # minibatches per round
     batch: int
     lr: float
     balance_weight: float  # see WarmStartSettings
+
+
+@dataclass(frozen=True)
+class RisingSettings(LessonSettings):
+    """Getting up, where `reward.weights.rising` asks for it: the way there, and lessons in it."""
+
+    falls: int  # that the way is recorded from
+    moments: int  # of the way that are kept
+
+
+@dataclass(frozen=True)
+class FollowingSettings(LessonSettings):
+    """Lessons in following the motions that the warm start's teacher follows better than the actor does."""
+
+    follow_share: float  # of new episodes; the others keep what they can
+    noise: float  # on actions, in place of the learner's sigma
+    teacher_decay: float  # the teacher drives this share ** round of the worlds
 
 
 @dataclass(frozen=True)
@@ -175,6 +191,7 @@ class LowLevelSettings:
     disturbance: DisturbanceSettings
     warm_start: WarmStartSettings
     rising: RisingSettings
+    following: FollowingSettings
     seed: int
 
     @classmethod
@@ -191,6 +208,7 @@ class LowLevelSettings:
             disturbance=_read(DisturbanceSettings, config["disturbance"]),
             warm_start=_read(WarmStartSettings, config["warm_start"]),
             rising=_read(RisingSettings, config["rising"]),
+            following=_read(FollowingSettings, config.get("following", {})),
             seed=int(config["seed"]),
         )
         settings.check()
@@ -215,6 +233,10 @@ class LowLevelSettings:
             raise UserError("rising.rounds teach nobody while reward.weights.rising or start.fall_share is 0")
         if start.rising_share and not weights["rising"]:
             raise UserError("start.rising_share asks for starts on a way up that reward.weights.rising of 0 leaves out")
+        if not 0.0 < self.following.follow_share <= 1.0:
+            raise UserError(
+                f"following.follow_share is a share, above 0 and at most 1, not {self.following.follow_share}"
+            )
         if min(self.rising.falls, self.rising.moments) < 1:
             raise UserError("rising.falls and rising.moments must be at least 1")
         for name, schedule in (("lr_schedule", self.lr_schedule), ("sigma_schedule", self.sigma_schedule)):

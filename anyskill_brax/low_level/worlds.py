@@ -13,6 +13,8 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
+from anyskill_brax.character.humanoid import Character
+from anyskill_brax.character.kinematics import BodyState
 from anyskill_brax.envs.humanoid_env import HumanoidEnv, HumanoidState
 from anyskill_brax.low_level.getting_up import STANDING, Way
 from anyskill_brax.low_level.reference import Reference, body_errors
@@ -166,9 +168,7 @@ def finish_step(
     row = jnp.where(worlds.follows, worlds.row + 1, worlds.row)
     clip_over = worlds.follows & (row >= reference.last[worlds.row])
     row = jnp.minimum(row, reference.last[worlds.row])
-    errors = body_errors(after.bodies, reference.bodies(env.character, row, worlds.follows))
-    error = errors.mean(axis=-1)
-    lost = (error > settings.max_tracking_error) | (errors.max(axis=-1) > settings.max_body_error)
+    error, lost = is_lost(settings, env.character, after.bodies, reference.bodies(env.character, row, worlds.follows))
     lost &= worlds.follows & (worlds.patience == 0)
     fallen = ~worlds.follows & env.has_fallen(after.bodies)
     key_grace, key_next = jax.random.split(key)
@@ -189,6 +189,17 @@ def finish_step(
         humanoid=after, row=row, age=age, error=error, grace=grace, patience=patience, hold=worlds.hold - 1
     )
     return moved, Outcome(terminated=terminated, truncated=truncated, broken=broken)
+
+
+def is_lost(
+    settings: StartSettings, character: Character, simulated: BodyState, target: BodyState
+) -> tuple[jax.Array, jax.Array]:
+    """How far the mean body is from `target`, `[...]` [m], and whether a motion followed there has been lost."""
+    errors = body_errors(simulated, target)
+    error = errors.mean(axis=-1)
+    feet_off = jnp.abs(simulated.pos - target.pos)[..., character.feet, 2].max(axis=-1)
+    too_far = (error > settings.max_tracking_error) | (errors.max(axis=-1) > settings.max_body_error)
+    return error, too_far | (feet_off > settings.max_lift_error)
 
 
 def for_those(mask: jax.Array, values: T, make: Callable[[jax.Array, jax.Array], T]) -> T:

@@ -14,7 +14,7 @@ from anyskill_brax.low_level.devices import ALONE
 from anyskill_brax.low_level.falls import drop_fall_states
 from anyskill_brax.low_level.getting_up import Way, rising
 from anyskill_brax.low_level.objectives import reward_terms
-from anyskill_brax.low_level.pauses import LESSONS, Pauses
+from anyskill_brax.low_level.pauses import Pauses
 from anyskill_brax.low_level.settings import LowLevelSettings
 from anyskill_brax.low_level.stage import Stage
 from anyskill_brax.low_level.team import Team
@@ -152,7 +152,7 @@ def test_rising_is_one_in_standing_and_little_on_the_floor(quick_ase, recovering
 
 def test_lessons_show_the_way_to_who_is_down_and_to_all_others_what_they_do(character, recovering):
     stage, state, steps = recovering
-    shown = lessons.show(stage, state, steps)
+    shown = lessons.show(lessons.Rising(stage), state, steps)
     usual = stage.modules.actor.apply(state.params.actor, state.obs_normalizer(steps.obs), steps.latent)
     down = np.asarray(steps.recovers & (getting_up.head_part(character, steps.obs) < getting_up.STANDING))
     assert 0 < down.mean() < 1
@@ -166,15 +166,14 @@ def learn(recovering):
     """`learn(resume, pause)`: always the same four rounds."""
     stage, state = recovering[:2]
     settings = dataclasses.replace(stage.settings, rising=dataclasses.replace(stage.settings.rising, rounds=4))
-    return lambda *pausing: lessons.learn_rising(
-        jax.random.PRNGKey(0), settings, stage.env, stage.reference, state, lambda *line: None, *pausing
-    )
+    course = lessons.Rising(dataclasses.replace(stage, settings=settings))
+    return lambda *pausing: lessons.learn(jax.random.PRNGKey(0), course, state, lambda *line: None, *pausing)
 
 
 @pytest.mark.slow
 def test_lessons_killed_after_a_save_end_in_the_same_bits(learn, recovering, tmp_path):
     folder = Workdir(tmp_path / "run", {})
-    open_pauses = lambda: Pauses(folder, LESSONS, 0.0, lambda: False, lambda line: None, Team.of_one())  # noqa: E731
+    open_pauses = lambda: Pauses(folder, "lessons", 0.0, lambda: False, lambda line: None, Team.of_one())  # noqa: E731
     pauses = open_pauses()
     straight = learn(pauses.resume, lambda progress: int(progress.done) == 2 and pauses.pause(progress))
     pauses.close()

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from anyskill_brax.character.humanoid import Character
-from anyskill_brax.low_level.reference import LOW_PELVIS, LOW_SHARE, Reference
+from anyskill_brax.character.kinematics import forward_kinematics
+from anyskill_brax.low_level.reference import LOW_PELVIS, LOW_SHARE, RAISED, RAISED_SHARE, Reference
 from anyskill_brax.motion.io import Motion
 from anyskill_brax.motion.library import MotionLibrary
 from anyskill_brax.motion.synthesis import builtin_motions
@@ -30,6 +31,16 @@ def test_low_poses_are_repeated_until_they_have_their_share(character, motions):
     assert head[pelvis < LOW_PELVIS].max() < 0.8 and np.median(head[pelvis >= LOW_PELVIS]) == pytest.approx(
         1.0, abs=0.05
     )
+
+
+def test_poses_with_both_arms_raised_are_repeated_until_they_have_their_share(character, motions):
+    reference = reference_of(character, motions, "hands_on_hips", "arms_out", "pray", "stand", "squat", "arms_v")
+    rows = np.asarray(reference.still)
+    bodies = forward_kinematics(character, reference.qpos[rows], reference.qvel[rows])
+    hands = np.asarray(bodies.pos)[:, [character.body("right_hand"), character.body("left_hand")], 2].min(axis=-1)
+    raised = hands - np.asarray(bodies.pos)[:, character.body("head"), 2] > RAISED
+    assert raised.mean() == pytest.approx(RAISED_SHARE, abs=0.02)
+    assert len(np.unique(rows[raised])) < raised.sum() and len(np.unique(rows[~raised])) > 0.5 * (~raised).sum()
 
 
 def test_who_sits_or_moves_holds_no_pose(character, motions):

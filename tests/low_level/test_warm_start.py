@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from anyskill_brax.low_level import warm_start
-from anyskill_brax.low_level.pauses import WARM_START, Pauses
+from anyskill_brax.low_level.pauses import Pauses
 from anyskill_brax.low_level.run import _Setup
 from anyskill_brax.low_level.state import init_params, reference_normalizers
 from anyskill_brax.low_level.team import Team
@@ -40,7 +40,7 @@ def test_a_warm_start_killed_after_a_save_ends_in_the_same_bits(fit, tmp_path: P
 
     def open_run() -> tuple[Workdir, Pauses]:
         folder = Workdir(tmp_path / "run", {})
-        return folder, Pauses(folder, WARM_START, 0.0, lambda: False, said.append, Team.of_one())
+        return folder, Pauses(folder, "warm_start", 0.0, lambda: False, said.append, Team.of_one())
 
     folder, pauses = open_run()
     assert fit(pauses.resume, lambda progress: True) is None, "stopped"
@@ -57,14 +57,14 @@ def test_a_warm_start_killed_after_a_save_ends_in_the_same_bits(fit, tmp_path: P
 
 def test_a_stop_saves_and_what_is_due_is_saved(tmp_path: Path):
     folder, stop = Workdir(tmp_path / "run", {}), [False]
-    pauses = Pauses(folder, WARM_START, 1e9, lambda: stop[0], lambda line: None, Team.of_one())
+    pauses = Pauses(folder, "warm_start", 1e9, lambda: stop[0], lambda line: None, Team.of_one())
     progress = warm_start.Progress(jnp.asarray(3), *({"x": jnp.arange(2.0)} for _ in range(6)))  # pyright: ignore
     assert not pauses.pause(progress) and pauses.resume(progress) is None, "neither due nor asked to stop"
     stop[0] = True
     assert pauses.pause(progress)
     jax.tree.map(np.testing.assert_array_equal, pauses.resume(progress), progress)
     pauses.close()
-    eager = Pauses(folder, WARM_START, 0.0, lambda: False, lambda line: None, Team.of_one())
+    eager = Pauses(folder, "warm_start", 0.0, lambda: False, lambda line: None, Team.of_one())
     assert not eager.pause(progress.replace(done=jnp.asarray(4)))
     assert int(eager.resume(progress).done) == 4  # pyright: ignore[reportOptionalMemberAccess]
     eager.close()
@@ -73,13 +73,13 @@ def test_a_stop_saves_and_what_is_due_is_saved(tmp_path: Path):
 
 def test_a_kept_folder_is_forgotten(tmp_path: Path):
     folder = Workdir(tmp_path / "run", {})
-    aside = folder.aside(WARM_START)
+    aside = folder.aside("warm_start")
     aside.save(1, {"x": jnp.arange(3)})
     aside.close()
-    assert (tmp_path / "run" / WARM_START).is_dir()
-    folder.forget(WARM_START)
-    folder.forget(WARM_START)  # twice does no harm
-    assert not (tmp_path / "run" / WARM_START).exists()
+    assert (tmp_path / "run" / "warm_start").is_dir()
+    folder.forget("warm_start")
+    folder.forget("warm_start")  # twice does no harm
+    assert not (tmp_path / "run" / "warm_start").exists()
     folder.close()
 
 

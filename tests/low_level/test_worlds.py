@@ -50,11 +50,19 @@ LIFTED = {"right_hip_y": -0.8, "right_knee": 1.6}
 
 
 @pytest.mark.parametrize(
-    ("furthest", "patience", "lost"), [(1e9, 0, False), (0.3, 0, True), (0.6, 0, False), (0.3, 2, False)]
+    ("rule", "patience", "lost"),
+    [
+        ({}, 0, False),
+        ({"max_body_error": 0.3}, 0, True),
+        ({"max_body_error": 0.6}, 0, False),
+        ({"max_body_error": 0.3}, 2, False),
+        ({"max_lift_error": 0.15}, 0, True),
+        ({"max_lift_error": 0.4}, 0, False),
+    ],
 )
-def test_one_foot_far_off_loses_a_motion_where_that_is_asked_for(quick_ase, character, furthest, patience, lost):
+def test_one_foot_far_off_loses_a_motion_where_that_is_asked_for(quick_ase, character, rule, patience, lost):
     env, stage = quick_ase.setup.env, quick_ase.stage
-    settings = dataclasses.replace(quick_ase.settings.start, max_body_error=furthest)
+    settings = dataclasses.replace(quick_ase.settings.start, **rule)
     begun = jax.tree.map(lambda x: x[:2], quick_ase.state.worlds).replace(
         follows=jnp.array([True, False]),
         row=jnp.zeros(2, jnp.int32),
@@ -85,6 +93,16 @@ def test_feet_and_travel_are_what_standing_still_in_a_walk_loses_most(character)
     assert sum(TRACKING_WEIGHTS.values()) == pytest.approx(1.0) and set(TRACKING_WEIGHTS) == set(stood)
     errors = body_errors(still, walking)
     assert float(errors.max()) > 0.3 and float(errors.mean()) == pytest.approx(float(tracking_error(still, walking)))
+
+
+def test_a_foot_far_off_is_paid_for_coming_nearer(character):
+    poses = [bent(character, right_hip_y=hip, right_knee=1.6) for hip in (-1.8, -0.5, -0.2)]
+    target, nearer, far = (forward_kinematics(character, qpos, jnp.zeros(34)) for qpos in poses)
+    gained = {
+        name: float(term - tracking_terms(character, far, target)[name])
+        for name, term in tracking_terms(character, nearer, target).items()
+    }
+    assert gained["feet"] > 0.005 > 10.0 * gained["ends"], "of squares as large as these nothing is left"
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])

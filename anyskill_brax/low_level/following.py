@@ -1,0 +1,137 @@
+"""Lessons in following: motions that the teacher keeps longer than the actor does are learnt from the teacher.
+
+The teacher of the warm start (`teacher.py`) sees the reference and keeps its balance: it stands on one leg, kicks and
+marches, which PPO under a reward for following does not find. Where it is no better, in most walks, the actor is left
+as it is. Measured in docs/experiments/lifting.md.
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from anyskill_brax.envs import observations
+from anyskill_brax.envs.humanoid_env import HumanoidState
+from anyskill_brax.low_level.rollout import Advice, Step, rollout
+from anyskill_brax.low_level.stage import Stage
+from anyskill_brax.low_level.state import TrainState
+from anyskill_brax.low_level.teacher import Teacher
+from anyskill_brax.low_level.worlds import Worlds, is_lost
+from anyskill_brax.types import Metrics, PRNGKey
+
+STARTS = 6
+"""Of every motion, evenly spread over it, from which actor and teacher are compared."""
+LONGEST = 90
+"""Control steps of the comparison, at most."""
+BETTER = 0.05
+"""By which share of the time the teacher must keep a motion longer to be learnt from."""
+Act = Callable[[HumanoidState, jax.Array], jax.Array]  # worlds [W] at rows [W] -> actions [W, J]
+
+
+class Following:
+    """The course; a `lessons.Course`. It is given in worlds most of which follow a motion, with little noise."""
+
+    def __init__(self, stage: Stage, state: TrainState):
+        settings, self.settings = stage.settings, stage.settings.following
+        practice = dataclasses.replace(
+            settings,
+            learner=dataclasses.replace(settings.learner, sigma=self.settings.noise),
+            reward=dataclasses.replace(settings.reward, follow_share=(self.settings.follow_share,) * 2),
+        )
+        self.stage = dataclasses.replace(stage, settings=practice)
+        self._teacher = Teacher.create(stage.env.character, stage.reference, settings.warm_start.balance_gains)
+        key = jax.random.PRNGKey(settings.seed)
+        self.by_teacher = jax.jit(lambda: kept(key, self.stage, self._teach))()
+        self.by_actor = jax.jit(lambda state: kept(key, self.stage, self._as_actor(state)))(state)
+
+    @property
+    def taught(self) -> jax.Array:
+        """The motions that the teacher is to be learnt from in, `[M]` bool."""
+        return self.by_teacher > self.by_actor + BETTER
+
+    def plan(self) -> str:
+        """What is to be taught, a line."""
+        taught = self.taught
+        if not taught.any():
+            return "lessons in following: the teacher keeps no motion longer than the actor does"
+        return (
+            f"lessons in following: {int(taught.sum())} of {taught.size} motions, of whose time the teacher keeps "
+            f"{float(self.by_teacher[taught].mean()):.2f}, the actor so far {float(self.by_actor[taught].mean()):.2f}; "
+            f"of the others the actor keeps {float(self.by_actor[~taught].mean()):.2f}"
+        )
+
+    def practise(self, pupil: TrainState, key: PRNGKey, number: jax.Array) -> tuple[Worlds, Step]:
+        """The teacher drives some worlds, fewer in every round."""
+        key_steps, key_drives = jax.random.split(key)
+        drives = jax.random.bernoulli(key_drives, self.settings.teacher_decay**number, (self.stage.num_worlds,))
+
+        def advise(worlds: Worlds) -> Advice:
+            reference = self.stage.reference
+            action = self._teacher.action(
+                self.stage.env.character, reference, worlds.humanoid.bodies, worlds.row, worlds.follows
+            )
+            # Who is still on the way from another pose would be torn to the motion.
+            due = worlds.follows & self.taught[reference.clip[worlds.row]] & (worlds.patience == 0)
+            return Advice(action=action, due=due, taken=due & drives)
+
+        return rollout(self.stage, pupil, key_steps, advise)
+
+    def shown(self, state: TrainState, steps: Step) -> tuple[jax.Array, jax.Array]:
+        assert steps.advice is not None
+        return steps.advice.action, steps.advice.due
+
+    def success(self, steps: Step) -> Metrics:
+        """Mean time until a motion is lost [s], of those that are taught and of the others; the taught ones' share."""
+        assert steps.advice is not None
+        due = steps.advice.due
+
+        def seconds(mask: jax.Array) -> jax.Array:
+            share = (steps.terminated & mask).sum() / jnp.maximum(mask.sum(), 1)
+            return 1.0 / (30.0 * jnp.maximum(share, 1e-4))
+
+        return {
+            "seconds_taught": seconds(due),
+            "seconds_others": seconds(steps.follows & ~due),
+            "share_taught": due.mean(),
+        }
+
+    def _teach(self, humanoid: HumanoidState, row: jax.Array) -> jax.Array:
+        everyone = jnp.ones(row.shape, bool)
+        return self._teacher.action(self.stage.env.character, self.stage.reference, humanoid.bodies, row, everyone)
+
+    def _as_actor(self, state: TrainState) -> Act:
+        stage = self.stage
+
+        def act(humanoid: HumanoidState, row: jax.Array) -> jax.Array:
+            source = stage.reference.ahead(row, stage.settings.networks.encoder_frames)
+            latent = stage.latents_of(state.params.encoder, state, source)
+            obs = state.obs_normalizer(observations.observe(humanoid.bodies))
+            return stage.modules.actor.apply(state.params.actor, obs, latent)
+
+        return act
+
+
+def kept(key: PRNGKey, stage: Stage, act: Act) -> jax.Array:
+    """Of the time that every motion takes from `STARTS` moments of it, the share before it is lost under `act`, `[M]`.
+
+    Lost as training counts it, with the noise of training's settings.
+    """
+    env, reference = stage.env, stage.reference
+    start, length = (jnp.repeat(x, STARTS) for x in (reference.start, reference.length))
+    part = jnp.tile(jnp.arange(STARTS) / STARTS, reference.start.size)
+    first = start + (part * jnp.maximum(length - 6, 1)).astype(jnp.int32)
+
+    def step(carry: tuple[HumanoidState, jax.Array], key: PRNGKey):
+        humanoid, row = carry
+        action = act(humanoid, row)
+        action = action + stage.settings.learner.sigma * jax.random.normal(key, action.shape)
+        humanoid, over, row = env.advance(humanoid, action), row >= reference.last[row], reference.ahead(row, 1)
+        _, gone = is_lost(stage.settings.start, env.character, humanoid.bodies, reference.bodies(env.character, row))
+        return (humanoid, row), (over, gone)
+
+    begun = env.place(reference.qpos[first], reference.qvel[first], reference.window(first, env.num_frames))
+    _, (over, gone) = jax.lax.scan(step, (begun, first), jax.random.split(key, LONGEST))
+    there = jnp.cumsum(over, axis=0) == 0
+    well = there & (jnp.cumsum(gone, axis=0) == 0)
+    return (well.sum(axis=0) / jnp.maximum(there.sum(axis=0), 1)).reshape(-1, STARTS).mean(axis=1)
