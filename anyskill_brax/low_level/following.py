@@ -24,8 +24,9 @@ STARTS = 6
 """Of every motion, evenly spread over it, from which actor and teacher are compared."""
 LONGEST = 90
 """Control steps of the comparison, at most."""
-BETTER = 0.05
-"""By which share of the time the teacher must keep a motion longer to be learnt from."""
+GOOD, BETTER = 0.7, 0.05
+"""The share of the time that the teacher must keep a motion to be learnt from, and by which it must be longer than the
+actor does: from one that falls, falling is learnt."""
 Act = Callable[[HumanoidState, jax.Array], jax.Array]  # worlds [W] at rows [W] -> actions [W, J]
 
 
@@ -48,13 +49,13 @@ class Following:
     @property
     def taught(self) -> jax.Array:
         """The motions that the teacher is to be learnt from in, `[M]` bool."""
-        return self.by_teacher > self.by_actor + BETTER
+        return (self.by_teacher > GOOD) & (self.by_teacher > self.by_actor + BETTER)
 
     def plan(self) -> str:
         """What is to be taught, a line."""
         taught = self.taught
         if not taught.any():
-            return "lessons in following: the teacher keeps no motion longer than the actor does"
+            return "lessons in following: the teacher keeps no motion well that the actor does not"
         return (
             f"lessons in following: {int(taught.sum())} of {taught.size} motions, of whose time the teacher keeps "
             f"{float(self.by_teacher[taught].mean()):.2f}, the actor so far {float(self.by_actor[taught].mean()):.2f}; "

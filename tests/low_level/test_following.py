@@ -1,5 +1,6 @@
 """Lessons in following: whom the teacher is compared with, what is shown and to whom, what comes of it."""
 
+import copy
 import dataclasses
 
 import jax
@@ -10,7 +11,7 @@ import pytest
 from anyskill_brax.low_level import lessons
 from anyskill_brax.low_level import train as trainer
 from anyskill_brax.low_level.devices import ALONE
-from anyskill_brax.low_level.following import BETTER, STARTS, Following, kept
+from anyskill_brax.low_level.following import BETTER, GOOD, STARTS, Following, kept
 from anyskill_brax.low_level.stage import Stage
 
 
@@ -39,10 +40,15 @@ def test_motions_are_kept_by_who_is_put_back_on_them_and_by_nobody_who_lies_down
 
 def test_the_teacher_is_learnt_from_where_it_keeps_a_motion_longer(course):
     following, _ = course
-    better = np.asarray(following.by_teacher) - np.asarray(following.by_actor) > BETTER
+    better = (np.asarray(following.by_teacher) > GOOD) & (following.by_teacher - following.by_actor > BETTER)
     np.testing.assert_array_equal(following.taught, better)
     assert better.all(), "a fresh actor keeps neither motion"
     assert "2 of 2 motions" in following.plan()
+    falls = copy.copy(following)
+    falls.by_teacher = jnp.array([GOOD - 0.1, 1.0])
+    assert np.asarray(falls.taught).tolist() == [False, True], "from a teacher that falls nothing is learnt"
+    falls.by_actor = jnp.array([0.0, 1.0])
+    assert not np.asarray(falls.taught).any() and "no motion" in falls.plan()
 
 
 def test_it_drives_at_first_and_says_what_it_would_do_to_who_follows(course):
