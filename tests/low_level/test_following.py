@@ -27,6 +27,11 @@ def course(quick_ase):
     return Following(Stage.create(settings, setup.env, setup.reference, ALONE), state), state
 
 
+@pytest.fixture(scope="module")
+def practise(course):
+    return jax.jit(course[0].practise)
+
+
 def test_motions_are_kept_by_who_is_put_back_on_them_and_by_nobody_who_lies_down(course, quick_ase):
     stage, reference = course[0].stage, quick_ase.setup.reference
     half = len(reference.start)
@@ -51,9 +56,8 @@ def test_the_teacher_is_learnt_from_where_it_keeps_a_motion_longer(course):
     assert not np.asarray(falls.taught).any() and "no motion" in falls.plan()
 
 
-def test_it_drives_at_first_and_says_what_it_would_do_to_who_follows(course):
+def test_it_drives_at_first_and_says_what_it_would_do_to_who_follows(course, practise):
     following, state = course
-    practise = jax.jit(following.practise)
     _, steps = practise(state, jax.random.PRNGKey(1), jnp.asarray(0))
     action, due = map(np.asarray, following.shown(state, steps))
     assert 0 < due.mean() < 1 and not due[~np.asarray(steps.follows)].any()
@@ -69,14 +73,14 @@ def test_it_drives_at_first_and_says_what_it_would_do_to_who_follows(course):
 
 
 @pytest.mark.slow
-def test_lessons_bring_the_actor_nearer_to_its_teacher(course):
+def test_lessons_bring_the_actor_nearer_to_its_teacher(course, practise):
     following, state = course
     said = []
     log = lambda name, done, metrics: said.append((done, {k: float(v) for k, v in metrics.items()}))  # noqa: E731
     taught = lessons.learn(jax.random.PRNGKey(0), following, state, log)
     assert [done for done, _ in said] == [6]
     assert set(said[0][1]) == {"clone_rmse_rad", "seconds_taught", "seconds_others", "share_taught"}
-    _, steps = following.practise(state, jax.random.PRNGKey(2), jnp.asarray(0))
+    _, steps = practise(state, jax.random.PRNGKey(2), jnp.asarray(0))
     lesson = lessons.show(following, state, steps)
 
     def error(actor):
