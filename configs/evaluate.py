@@ -21,6 +21,7 @@ def get_config(variant: str = "") -> ConfigDict:
     config.candidates = 8  # held latents per clip
     config.clip_seconds = 10.0  # of a clip, at most
     config.lost_at = 0.35  # [m] mean distance of bodies at which a clip is lost, as in training
+    config.pose_seconds = 5.0  # that every pose at rest is held
     config.twice = 64  # latents played twice
     config.twice_seconds = 5.0
     config.paths = 64  # pairs of clips' latents with a way between

@@ -58,6 +58,7 @@ def small() -> ConfigDict:
             max_tracking_error=0.35,
             max_body_error=1e9,
             max_lift_error=1e9,
+            arrival_share=0.0,
             transition_share=0.0,
             transition_steps=30,
         )
@@ -181,6 +182,21 @@ def small() -> ConfigDict:
             teacher_decay=0.95,
         )
     )
+    config.holding = ConfigDict(
+        dict(
+            rounds=0,
+            memory=16,
+            steps=80,
+            batch=2048,
+            lr=1e-3,
+            balance_weight=10.0,
+            follow_share=0.5,
+            noise=0.03,
+            teacher_decay=0.95,
+            arrival_share=0.0,
+            pose_share=0.9,
+        )
+    )
     return config
 
 
@@ -209,6 +225,7 @@ def quicktest(config: Any) -> None:
     )
     config.rising.update(dict(falls=16, moments=1024, memory=2, steps=2, batch=16))
     config.following.update(dict(memory=2, steps=2, batch=16))
+    config.holding.update(dict(memory=2, steps=2, batch=16))
 
 
 def conditional(config: Any) -> None:
@@ -323,13 +340,14 @@ def stepping(config: Any) -> None:
 
 
 def lessons(config: Any) -> None:
-    """The lessons in following of `stepping` alone: one update, in which the actor rests.
+    """Lessons in following and in holding poses alone: one update, in which the actor rests.
 
     PPO's noise costs some of what they teach about standing on one leg; given last, they keep what PPO taught.
     """
     stepping(config)
     config.total_samples = config.learner.num_worlds * config.learner.horizon
-    config.following.rounds = 140
+    config.following.rounds = 110
+    config.holding.rounds = 90
 
 
 def published(config: Any) -> None:

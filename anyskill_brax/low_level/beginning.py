@@ -11,6 +11,7 @@ from anyskill_brax.envs.humanoid_env import HumanoidEnv
 from anyskill_brax.low_level import lessons, warm_start
 from anyskill_brax.low_level.devices import ALONE
 from anyskill_brax.low_level.following import Following
+from anyskill_brax.low_level.holding import Holding
 from anyskill_brax.low_level.pauses import Pauses
 from anyskill_brax.low_level.reference import Reference
 from anyskill_brax.low_level.settings import LowLevelSettings
@@ -19,7 +20,7 @@ from anyskill_brax.low_level.state import Networks, TrainState
 from anyskill_brax.types import Params
 
 Report = Callable[[str], None]
-BEFORE_TRAINING = ("warm_start", "lessons_rising", "lessons_following")
+BEFORE_TRAINING = ("warm_start", "lessons_rising", "lessons_following", "lessons_holding")
 """Folders of the checkpoints."""
 
 
@@ -33,23 +34,25 @@ def begin(
     report: Report,
     make_pauses: Callable[[str], Pauses],
 ) -> TrainState | None:
-    """`state` warmed up if `warm`, then taught to get up and to follow if the settings ask for it.
+    """`state` warmed up if `warm`, then taught to get up, to follow and to hold if the settings ask for it.
 
     None if stopped, what was learnt saved.
     """
-    warming, rising, following = BEFORE_TRAINING
+    warming, rising, following, holding = BEFORE_TRAINING
     if warm:
         params = warm_up(settings, env, reference, state, key, report, make_pauses(warming))
         if params is None:
             return None
         state = state.replace(params=params)
     courses: dict[str, Callable[[TrainState], lessons.Course]] = {}
-    if settings.rising.rounds or settings.following.rounds:
+    if settings.rising.rounds or settings.following.rounds or settings.holding.rounds:
         stage = Stage.create(settings, env, reference, ALONE)
         if settings.rising.rounds:
             courses[rising] = lambda state: lessons.Rising(stage)
         if settings.following.rounds:
             courses[following] = lambda state: Following(stage, state)
+        if settings.holding.rounds:
+            courses[holding] = lambda state: Holding(stage, state)
     for name, course in courses.items():
         state = jax.tree.map(jnp.asarray, state)
         number = BEFORE_TRAINING.index(name)

@@ -5,18 +5,14 @@ marches, which PPO under a reward for following does not find. Where it is no be
 as it is. Measured in docs/experiments/lifting.md.
 """
 
-import dataclasses
-from collections.abc import Callable
-
 import jax
 import jax.numpy as jnp
 
-from anyskill_brax.envs import observations
 from anyskill_brax.envs.humanoid_env import HumanoidState
-from anyskill_brax.low_level.rollout import Advice, Step, rollout
+from anyskill_brax.low_level.guidance import Act, Guided
+from anyskill_brax.low_level.rollout import Step
 from anyskill_brax.low_level.stage import Stage
 from anyskill_brax.low_level.state import TrainState
-from anyskill_brax.low_level.teacher import Teacher
 from anyskill_brax.low_level.worlds import Worlds, is_lost
 from anyskill_brax.types import Metrics, PRNGKey
 
@@ -27,24 +23,16 @@ LONGEST = 90
 GOOD, BETTER = 0.7, 0.05
 """The share of the time that the teacher must keep a motion to be learnt from, and by which it must be longer than the
 actor does: from one that falls, falling is learnt."""
-Act = Callable[[HumanoidState, jax.Array], jax.Array]  # worlds [W] at rows [W] -> actions [W, J]
 
 
-class Following:
+class Following(Guided):
     """The course; a `lessons.Course`. It is given in worlds most of which follow a motion, with little noise."""
 
     def __init__(self, stage: Stage, state: TrainState):
-        settings, self.settings = stage.settings, stage.settings.following
-        practice = dataclasses.replace(
-            settings,
-            learner=dataclasses.replace(settings.learner, sigma=self.settings.noise),
-            reward=dataclasses.replace(settings.reward, follow_share=(self.settings.follow_share,) * 2),
-        )
-        self.stage = dataclasses.replace(stage, settings=practice)
-        self._teacher = Teacher.create(stage.env.character, stage.reference, settings.warm_start.balance_gains)
-        key = jax.random.PRNGKey(settings.seed)
-        self.by_teacher = jax.jit(lambda: kept(key, self.stage, self._teach))()
-        self.by_actor = jax.jit(lambda state: kept(key, self.stage, self._as_actor(state)))(state)
+        super().__init__(stage, stage.settings.following)
+        key = jax.random.PRNGKey(stage.settings.seed)
+        self.by_teacher = jax.jit(lambda: kept(key, self.stage, self.teach))()
+        self.by_actor = jax.jit(lambda state: kept(key, self.stage, self.by(state)))(state)
 
     @property
     def taught(self) -> jax.Array:
@@ -62,25 +50,9 @@ class Following:
             f"of the others the actor keeps {float(self.by_actor[~taught].mean()):.2f}"
         )
 
-    def practise(self, pupil: TrainState, key: PRNGKey, number: jax.Array) -> tuple[Worlds, Step]:
-        """The teacher drives some worlds, fewer in every round."""
-        key_steps, key_drives = jax.random.split(key)
-        drives = jax.random.bernoulli(key_drives, self.settings.teacher_decay**number, (self.stage.num_worlds,))
-
-        def advise(worlds: Worlds) -> Advice:
-            reference = self.stage.reference
-            action = self._teacher.action(
-                self.stage.env.character, reference, worlds.humanoid.bodies, worlds.row, worlds.follows
-            )
-            # Who is still on the way from another pose would be torn to the motion.
-            due = worlds.follows & self.taught[reference.clip[worlds.row]] & (worlds.patience == 0)
-            return Advice(action=action, due=due, taken=due & drives)
-
-        return rollout(self.stage, pupil, key_steps, advise)
-
-    def shown(self, state: TrainState, steps: Step) -> tuple[jax.Array, jax.Array]:
-        assert steps.advice is not None
-        return steps.advice.action, steps.advice.due
+    def due(self, worlds: Worlds) -> jax.Array:
+        # Who is still on the way from another pose would be torn to the motion.
+        return worlds.follows & self.taught[self.stage.reference.clip[worlds.row]] & (worlds.patience == 0)
 
     def success(self, steps: Step) -> Metrics:
         """Mean time until a motion is lost [s], of those that are taught and of the others; the taught ones' share."""
@@ -97,21 +69,6 @@ class Following:
             "share_taught": due.mean(),
         }
 
-    def _teach(self, humanoid: HumanoidState, row: jax.Array) -> jax.Array:
-        everyone = jnp.ones(row.shape, bool)
-        return self._teacher.action(self.stage.env.character, self.stage.reference, humanoid.bodies, row, everyone)
-
-    def _as_actor(self, state: TrainState) -> Act:
-        stage = self.stage
-
-        def act(humanoid: HumanoidState, row: jax.Array) -> jax.Array:
-            source = stage.reference.ahead(row, stage.settings.networks.encoder_frames)
-            latent = stage.latents_of(state.params.encoder, state, source)
-            obs = state.obs_normalizer(observations.observe(humanoid.bodies))
-            return stage.modules.actor.apply(state.params.actor, obs, latent)
-
-        return act
-
 
 def kept(key: PRNGKey, stage: Stage, act: Act) -> jax.Array:
     """Of the time that every motion takes from `STARTS` moments of it, the share before it is lost under `act`, `[M]`.
@@ -122,10 +79,11 @@ def kept(key: PRNGKey, stage: Stage, act: Act) -> jax.Array:
     start, length = (jnp.repeat(x, STARTS) for x in (reference.start, reference.length))
     part = jnp.tile(jnp.arange(STARTS) / STARTS, reference.start.size)
     first = start + (part * jnp.maximum(length - 6, 1)).astype(jnp.int32)
+    moves = jnp.ones(first.shape, bool)
 
     def step(carry: tuple[HumanoidState, jax.Array], key: PRNGKey):
         humanoid, row = carry
-        action = act(humanoid, row)
+        action = act(humanoid, row, moves, reference.ahead(row, stage.settings.networks.encoder_frames))
         action = action + stage.settings.learner.sigma * jax.random.normal(key, action.shape)
         humanoid, over, row = env.advance(humanoid, action), row >= reference.last[row], reference.ahead(row, 1)
         _, gone = is_lost(stage.settings.start, env.character, humanoid.bodies, reference.bodies(env.character, row))

@@ -42,7 +42,7 @@ class Course(Protocol):
         ...
 
     def shown(self, state: TrainState, steps: Step) -> tuple[jax.Array, jax.Array]:
-        """What should have been done in `steps [T, W]`, `[T, W, J]`, and where that is to be learnt, `[T, W]` bool."""
+        """What should have been done in `steps [T, W]`, `[T, W, J]`, and where that is to be learnt, as much bool."""
         ...
 
     def success(self, steps: Step) -> Metrics:
@@ -121,7 +121,7 @@ def show(course: Course, state: TrainState, steps: Step) -> Lesson:
     norm_obs = state.obs_normalizer(steps.obs)
     usual = jnp.asarray(course.stage.modules.actor.apply(state.params.actor, norm_obs, steps.latent))
     shown, due = course.shown(state, steps)
-    action = jnp.where(due[..., None], shown, usual)
+    action = jnp.where(due, shown, usual)
     return Lesson(norm_obs=norm_obs, latent=steps.latent, action=action, ended=steps.terminated)
 
 
@@ -141,7 +141,8 @@ class Rising:
     def shown(self, state: TrainState, steps: Step) -> tuple[jax.Array, jax.Array]:
         character = self.stage.env.character
         action = jax.lax.map(lambda obs: self._way.action(feature(character, obs)), steps.obs)
-        return action, steps.recovers & (head_part(character, steps.obs) < STANDING)
+        due = steps.recovers & (head_part(character, steps.obs) < STANDING)
+        return action, jnp.broadcast_to(due[..., None], action.shape)
 
     def success(self, steps: Step) -> Metrics:
         """Of the worlds that recover, the share that stands; mean time between failures of all worlds [s]."""

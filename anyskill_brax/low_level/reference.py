@@ -9,17 +9,9 @@ from anyskill_brax import rotations
 from anyskill_brax.character.humanoid import Character
 from anyskill_brax.character.kinematics import BodyState, forward_kinematics
 from anyskill_brax.envs import observations
+from anyskill_brax.low_level import still_poses
 from anyskill_brax.motion.library import MotionLibrary
 from anyskill_brax.types import PRNGKey
-
-LOW_PELVIS = 0.75
-"""Height of the pelvis [m] below which a pose is low; standing it is at 0.9."""
-LOW_SHARE = 0.15
-"""Of the poses to hold, those that are low."""
-RAISED = 0.1
-"""How far both hands are above the head's origin [m] in a pose with raised arms."""
-RAISED_SHARE = 0.1
-"""Of the poses to hold, those with raised arms."""
 
 
 @struct.dataclass
@@ -36,7 +28,9 @@ class Reference:
     start: jax.Array  # [M] int32
     length: jax.Array  # [M] int32
     weight: jax.Array  # [M] sums to 1
-    still: jax.Array  # [S] int32 rows of poses to hold, the low ones several times; see `still_rows`
+    still: jax.Array  # [S] int32 rows of poses to hold, the low ones several times; see `still_poses`
+    arrivals: jax.Array  # [A] int32 rows of poses to hold that take a step to get there; see `still_poses`
+    way: jax.Array  # [F] int32 row where the way to the frame begins, if it is such a pose
 
     @classmethod
     def create(cls, character: Character, library: MotionLibrary) -> "Reference":
@@ -49,20 +43,23 @@ class Reference:
             return observations.disc_frame(character, bodies, qvel[:, 6:]), bodies.pos[:, character.body("head"), 2]
 
         disc, head = features(library.qpos, library.qvel)
-        still = still_rows(character, np.asarray(library.qpos), np.asarray(library.qvel))
+        first = library.start[clip]
+        still, arrivals, way = still_poses.find(character, *map(np.asarray, (library.qpos, library.qvel, first)))
 
         return cls(
             qpos=library.qpos,
             qvel=library.qvel,
             disc=disc,
             head=head,
-            first=library.start[clip],
-            last=library.start[clip] + library.length[clip] - 1,
+            first=first,
+            last=first + library.length[clip] - 1,
             clip=clip,
             start=library.start,
             length=library.length,
             weight=library.weight,
             still=jnp.asarray(still, jnp.int32),
+            arrivals=jnp.asarray(arrivals, jnp.int32),
+            way=jnp.asarray(way, jnp.int32),
         )
 
     def sample(self, key: PRNGKey, shape: tuple[int, ...]) -> jax.Array:
@@ -75,6 +72,13 @@ class Reference:
     def sample_still(self, key: PRNGKey, shape: tuple[int, ...]) -> jax.Array:
         """Rows `shape` of poses that can be held."""
         return self.still[jax.random.randint(key, shape, 0, self.still.size)]
+
+    def sample_arrival(self, key: PRNGKey, shape: tuple[int, ...]) -> tuple[jax.Array, jax.Array]:
+        """Rows `shape` of poses to arrive at, and of moments on the way there, half of them its beginning."""
+        key_pose, key_moment = jax.random.split(key)
+        pose = self.arrivals[jax.random.randint(key_pose, shape, 0, self.arrivals.size)]
+        begin, part = self.way[pose], jnp.maximum(jax.random.uniform(key_moment, shape, minval=-1.0), 0.0)
+        return pose, begin + (part * (pose - begin)).astype(jnp.int32)
 
     def window(self, row: jax.Array, num_frames: int) -> jax.Array:
         """Discriminator windows that end at `row [...]`: `[..., N, 125]`; a clip's first frame repeats before it."""
@@ -89,40 +93,6 @@ class Reference:
         """The motion at `row [...]`; where not `moving`, its pose at rest."""
         qvel = jnp.where(jnp.asarray(moving)[..., None], self.qvel[row], 0.0)
         return forward_kinematics(character, self.qpos[row], qvel)
-
-
-def still_rows(character: Character, qpos: np.ndarray, qvel: np.ndarray) -> np.ndarray:
-    """Frames at rest on both feet, the feet about where standing has them: reachable without a step. Else frame 0.
-
-    At rest: joints slower than 0.4 rad/s (rms), pelvis slower than 0.15 m/s and above 0.4 m. Few of them crouch, few
-    raise both arms, too few to be learned: those are repeated until they are LOW_SHARE and RAISED_SHARE.
-    """
-
-    hand_rows = np.array([character.body("right_hand"), character.body("left_hand")])
-
-    @jax.jit
-    def limbs_of(qpos, qvel):
-        bodies = forward_kinematics(character, qpos, qvel)
-        height = bodies.pos[..., character.feet, 2].max(axis=-1)
-        local = observations.local_positions(bodies)[..., character.feet, :2]
-        hands = bodies.pos[..., hand_rows, 2].min(axis=-1) - bodies.pos[..., character.body("head"), 2]
-        return height, local - local.mean(axis=-2, keepdims=True), hands
-
-    height, spread, hands = map(np.asarray, limbs_of(jnp.asarray(qpos), jnp.asarray(qvel)))
-    _, standing, _ = limbs_of(jnp.asarray(character.default_qpos), jnp.zeros(34))
-    still = np.sqrt(np.mean(qvel[:, 6:] ** 2, axis=-1)) < 0.4
-    still &= np.linalg.norm(qvel[:, :3], axis=-1) < 0.15
-    still &= (height < 0.1) & (qpos[:, 2] > 0.4)
-    still &= np.abs(spread - np.asarray(standing)).max(axis=(-2, -1)) < 0.08
-    if not still.any():
-        return np.zeros(1, int)
-    rows = [np.flatnonzero(still)]
-    for rare, share in ((qpos[:, 2] < LOW_PELVIS, LOW_SHARE), (hands > RAISED, RAISED_SHARE)):
-        some = np.flatnonzero(still & rare)
-        wanted = int(share / (1.0 - share) * (still.sum() - some.size))
-        if some.size:
-            rows.append(np.resize(some, max(0, wanted - some.size)))
-    return np.sort(np.concatenate(rows))
 
 
 def tracking_terms(character: Character, simulated: BodyState, reference: BodyState) -> dict[str, jax.Array]:

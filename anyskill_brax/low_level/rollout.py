@@ -26,6 +26,7 @@ class Advice:
     """What a teacher would do, `[W]` worlds."""
 
     action: jax.Array  # [.., J]
+    joints: jax.Array  # [.., J] bool: that it speaks of; the others are left alone
     due: jax.Array  # [..] bool: where it is worth learning
     taken: jax.Array  # [..] bool: where it is done, in place of what the policy would
 
@@ -93,7 +94,7 @@ def rollout(
         mean = jnp.asarray(stage.modules.actor.apply(state.params.actor, state.obs_normalizer(obs), world.latent))
         advice = None if advise is None else advise(world)
         if advice is not None:
-            mean = jnp.where(advice.taken[:, None], advice.action, mean)
+            mean = jnp.where(advice.taken[:, None] & advice.joints, advice.action, mean)
         sigma = stage.sigma(state) * jnp.where(world.recovering, settings.start.recovery_sigma, 1.0)
         action = mean + sigma[:, None] * jax.random.normal(key_action, mean.shape)
         humanoid = pushed(key_push, settings.disturbance, world.humanoid)
@@ -104,7 +105,7 @@ def rollout(
         moved, outcome = worlds.finish_step(
             key_fall, env, reference, world, after, broken, settings.start, stage.pays_rising
         )
-        terms = tracking_terms(env.character, after.bodies, reference.bodies(env.character, moved.row, moved.follows))
+        terms = tracking_terms(env.character, after.bodies, reference.bodies(env.character, moved.row, moved.moves))
         step = Step(
             obs=obs,
             latent=world.latent,

@@ -35,6 +35,7 @@ class StartSettings:
     max_tracking_error: float  # [m] of the mean body at which a world that follows a motion has lost it
     max_body_error: float  # [m] of the furthest body, likewise
     max_lift_error: float  # [m] of a foot's height, likewise
+    arrival_share: float  # of motions followed, those that only lead to a pose and stay there, see `Worlds.arrives`
     transition_share: float  # of motions begun from another pose; of motions ended that are followed by another
     transition_steps: int  # control steps it then takes before the new motion can be lost
 
@@ -170,12 +171,20 @@ class RisingSettings(LessonSettings):
 
 
 @dataclass(frozen=True)
-class FollowingSettings(LessonSettings):
-    """Lessons in following the motions that the warm start's teacher follows better than the actor does."""
+class GuidedSettings(LessonSettings):
+    """Lessons in what the warm start's teacher does better than the actor: following motions."""
 
-    follow_share: float  # of new episodes; the others keep what they can
+    follow_share: float  # of new episodes, those that follow a motion
     noise: float  # on actions, in place of the learner's sigma
     teacher_decay: float  # the teacher drives this share ** round of the worlds
+
+
+@dataclass(frozen=True)
+class HoldingSettings(GuidedSettings):
+    """The same in holding poses."""
+
+    arrival_share: float  # in place of the start's
+    pose_share: float  # likewise
 
 
 @dataclass(frozen=True)
@@ -191,7 +200,8 @@ class LowLevelSettings:
     disturbance: DisturbanceSettings
     warm_start: WarmStartSettings
     rising: RisingSettings
-    following: FollowingSettings
+    following: GuidedSettings
+    holding: HoldingSettings
     seed: int
 
     @classmethod
@@ -208,7 +218,8 @@ class LowLevelSettings:
             disturbance=_read(DisturbanceSettings, config["disturbance"]),
             warm_start=_read(WarmStartSettings, config["warm_start"]),
             rising=_read(RisingSettings, config["rising"]),
-            following=_read(FollowingSettings, config.get("following", {})),
+            following=_read(GuidedSettings, config.get("following", {})),
+            holding=_read(HoldingSettings, config.get("holding", {})),
             seed=int(config["seed"]),
         )
         settings.check()
@@ -227,8 +238,9 @@ class LowLevelSettings:
             raise UserError(f"reward.weights wants {', '.join(REWARD_TERMS)}; it has {', '.join(sorted(weights))}")
         if not (0.0 <= start.rising_share <= 1.0 and start.recovery_sigma > 0.0):
             raise UserError("start wants a rising_share in [0, 1] and a positive recovery_sigma")
-        if not 0.0 <= start.transition_share <= 1.0:
-            raise UserError(f"start.transition_share is a share, in [0, 1], not {start.transition_share}")
+        for name in ("transition_share", "arrival_share"):
+            if not 0.0 <= (share := getattr(start, name)) <= 1.0:
+                raise UserError(f"start.{name} is a share, in [0, 1], not {share}")
         if self.rising.rounds and not (weights["rising"] and start.fall_share):
             raise UserError("rising.rounds teach nobody while reward.weights.rising or start.fall_share is 0")
         if start.rising_share and not weights["rising"]:

@@ -37,12 +37,12 @@ class Teacher:
         )
 
     def action(
-        self, character: Character, reference: Reference, simulated: BodyState, row: jax.Array, follows: jax.Array
+        self, character: Character, reference: Reference, simulated: BodyState, row: jax.Array, moves: jax.Array
     ) -> jax.Array:
         """`[W, 28]` for worlds at `row`: on to the next frame where a motion is followed, else the pose `row` kept."""
-        ahead = jnp.where(follows, reference.ahead(row, 1), row)
+        ahead = jnp.where(moves, reference.ahead(row, 1), row)
         # Joint damping acts on absolute velocity, so a PD drive lags its target by kd / kp seconds: lead by as much.
-        lead = jnp.asarray(character.kd / character.kp) * reference.qvel[ahead, 6:] * follows[:, None]
-        carried = jnp.where(follows[:, None], self.moving[ahead], self.still[ahead])
-        balanced = correction(character, self.gains, simulated, reference.bodies(character, row, follows))
+        lead = jnp.asarray(character.kd / character.kp) * reference.qvel[ahead, 6:] * moves[:, None]
+        carried = jnp.where(moves[:, None], self.moving[ahead], self.still[ahead])
+        balanced = correction(character, self.gains, simulated, reference.bodies(character, row, moves))
         return jnp.clip(character.action_for(reference.qpos[ahead, 7:] + lead + carried + balanced), -1.0, 1.0)

@@ -2,7 +2,8 @@
 
 A world either *follows* a motion (its latent is the encoder's for the coming window, renewed when that is over),
 perhaps one after another, or holds a latent for a random number of steps, as in ASE: one uniform on the sphere, a
-motion's, or a still pose's.
+motion's, or a still pose's. A motion may be followed only until it *arrives* in a pose that is then kept, all of it
+under the latent of that pose.
 Whoever has fallen may get a recovery episode, in which the floor is allowed and rising is paid for.
 """
 
@@ -24,6 +25,8 @@ from anyskill_brax.types import PRNGKey
 
 SOON = 15
 """Control steps that a recovery episode still lasts when the world stands, where rising is paid for."""
+NEAR = 0.12
+"""How far the furthest body may be from its place [m] where a motion that leads to a pose goes on."""
 FEW = 8
 """`for_those` works on one world in so many at a time: about as many as are due for a latent at once."""
 Latents = Callable[[jax.Array], jax.Array]  # last rows [...] of encoder windows -> latents [..., L]
@@ -39,6 +42,7 @@ class Worlds:
     source: jax.Array  # [W] int32 last row of the motion window whose encoding the latent is; meaningless where `free`
     row: jax.Array  # [W] int32 the reference frame of this moment; only worlds that follow advance it
     follows: jax.Array  # [W] bool
+    arrives: jax.Array  # [W] bool follows, under the latent of row `source` and no further than there
     poses: jax.Array  # [W] bool the latent held is that of the still pose `row`, to be reached
     free: jax.Array  # [W] bool latent drawn from the sphere, not from a motion: skill discovery learns from these
     hold: jax.Array  # [W] int32 control steps until the latent changes
@@ -51,6 +55,11 @@ class Worlds:
     def recovering(self) -> jax.Array:
         """`[W]` bool."""
         return self.grace > 0
+
+    @property
+    def moves(self) -> jax.Array:
+        """`[W]` bool: follows, and has not arrived."""
+        return self.follows & ~(self.arrives & (self.row >= self.source))
 
 
 def start(
@@ -70,15 +79,19 @@ def start(
     of in one of `fall_states`; some of those that follow, in a pose that can be held. Their latents are due at once:
     `renew_latents` draws them.
     """
-    keys = jax.random.split(key, 8)
+    keys = jax.random.split(key, 10)
     shape = (num_worlds,)
     follows = jax.random.bernoulli(keys[0], follow_share, shape)
-    row = reference.sample(keys[1], shape)
+    arrives = follows & jax.random.bernoulli(keys[8], settings.arrival_share, shape)
+    source, on_the_way_there = reference.sample_arrival(keys[9], shape)
+    row = jnp.where(arrives, on_the_way_there, reference.sample(keys[1], shape))
     draw = jax.random.uniform(keys[2], shape)
     from_fall = ~follows & (draw < settings.fall_share)
     on_the_way = jax.random.bernoulli(keys[5], settings.rising_share, shape)
     from_default = ~follows & ~from_fall & (draw < settings.fall_share + settings.default_share)
-    elsewhere = follows & jax.random.bernoulli(keys[6], settings.transition_share, shape)
+    # Who goes to a pose begins, half of the times that it begins at the beginning, as standing as everybody else.
+    from_default |= arrives & (row == reference.way[source]) & (draw < 0.5)
+    elsewhere = follows & ~arrives & jax.random.bernoulli(keys[6], settings.transition_share, shape)
     began = jnp.where(elsewhere, reference.sample_still(keys[7], shape), row)
     on_reference = env.place(reference.qpos[began], reference.qvel[began], reference.window(began, env.num_frames))
     fallen = jax.tree.map(lambda x: x[jax.random.randint(keys[3], shape, 0, x.shape[0])], fall_states)
@@ -89,9 +102,10 @@ def start(
     return Worlds(
         humanoid=select(from_default, env.place_default(shape), select(from_fall, fallen, on_reference)),
         latent=jnp.zeros((num_worlds, latent_dim)),
-        source=row,
+        source=jnp.where(arrives, source, row),
         row=row,
         follows=follows,
+        arrives=arrives,
         poses=jnp.zeros(shape, bool),
         free=jnp.zeros(shape, bool),
         hold=zero,
@@ -104,7 +118,7 @@ def start(
 
 def next_motion(key: PRNGKey, reference: Reference, settings: StartSettings, worlds: Worlds) -> Worlds:
     """Who has followed a motion to its end, and is still here, follows another from now on."""
-    over = worlds.follows & (worlds.row >= reference.last[worlds.row])
+    over = worlds.follows & ~worlds.arrives & (worlds.row >= reference.last[worlds.row])
     return worlds.replace(
         row=jnp.where(over, reference.sample(key, over.shape), worlds.row),
         hold=jnp.where(over, 0, worlds.hold),
@@ -128,6 +142,7 @@ def renew_latents(
     source = reference.ahead(reference.sample(key_motion, shape), num_frames - 1)
     source = jnp.where(poses, still, source)
     source = jnp.where(worlds.follows, reference.ahead(worlds.row, num_frames), source)
+    source = jnp.where(worlds.arrives, worlds.source, source)
     sphere = sample_latents(key_sphere, shape, worlds.latent.shape[-1])
     latent = jnp.where((due & free)[:, None], sphere, worlds.latent)
     latent = for_those(due & ~free, latent, lambda rows, _: latents(source[rows]))
@@ -165,11 +180,13 @@ def finish_step(
 
     `broken [W]`: physics diverged; `after` is then where the world was before, and its episode is over.
     """
-    row = jnp.where(worlds.follows, worlds.row + 1, worlds.row)
-    clip_over = worlds.follows & (row >= reference.last[worlds.row])
-    row = jnp.minimum(row, reference.last[worlds.row])
-    error, lost = is_lost(settings, env.character, after.bodies, reference.bodies(env.character, row, worlds.follows))
+    row = jnp.where(worlds.moves, reference.ahead(worlds.row, 1), worlds.row)
+    clip_over = worlds.follows & ~worlds.arrives & (row >= reference.last[worlds.row])
+    target = reference.bodies(env.character, row, worlds.replace(row=row).moves)
+    errors, lost = is_lost(settings, env.character, after.bodies, target)
     lost &= worlds.follows & (worlds.patience == 0)
+    # On the way to a pose nobody is late: its latent does not say when it began, so the way waits for who is behind.
+    row = jnp.where(worlds.arrives & (errors.max(axis=-1) > NEAR), worlds.row, row)
     fallen = ~worlds.follows & env.has_fallen(after.bodies)
     key_grace, key_next = jax.random.split(key)
     grace = worlds.grace
@@ -186,7 +203,13 @@ def finish_step(
     truncated = ~terminated & (clip_over | (age >= settings.episode_steps))
     patience = jnp.maximum(worlds.patience - 1, 0)
     moved = worlds.replace(
-        humanoid=after, row=row, age=age, error=error, grace=grace, patience=patience, hold=worlds.hold - 1
+        humanoid=after,
+        row=row,
+        age=age,
+        error=errors.mean(axis=-1),
+        grace=grace,
+        patience=patience,
+        hold=worlds.hold - 1,
     )
     return moved, Outcome(terminated=terminated, truncated=truncated, broken=broken)
 
@@ -194,12 +217,11 @@ def finish_step(
 def is_lost(
     settings: StartSettings, character: Character, simulated: BodyState, target: BodyState
 ) -> tuple[jax.Array, jax.Array]:
-    """How far the mean body is from `target`, `[...]` [m], and whether a motion followed there has been lost."""
+    """How far every body is from `target`, `[..., B]` [m]; whether a motion followed there has been lost, `[...]`."""
     errors = body_errors(simulated, target)
-    error = errors.mean(axis=-1)
     feet_off = jnp.abs(simulated.pos - target.pos)[..., character.feet, 2].max(axis=-1)
-    too_far = (error > settings.max_tracking_error) | (errors.max(axis=-1) > settings.max_body_error)
-    return error, too_far | (feet_off > settings.max_lift_error)
+    too_far = (errors.mean(axis=-1) > settings.max_tracking_error) | (errors.max(axis=-1) > settings.max_body_error)
+    return errors, too_far | (feet_off > settings.max_lift_error)
 
 
 def for_those(mask: jax.Array, values: T, make: Callable[[jax.Array, jax.Array], T]) -> T:

@@ -9,7 +9,7 @@ from stand_ins import random_controller
 
 from anyskill_brax import rotations
 from anyskill_brax.character.kinematics import forward_kinematics
-from anyskill_brax.evaluate.controller import coverage, frechet, imitation, movement, robustness, sphere
+from anyskill_brax.evaluate.controller import coverage, frechet, imitation, movement, posing, robustness, sphere
 from anyskill_brax.evaluate.controller.clips import Clips
 from anyskill_brax.evaluate.controller.stage import RATE, Recording, Stage, held, joint_power
 from anyskill_brax.evaluate.controller.windows import pose_errors, unlikeness, windows
@@ -267,6 +267,33 @@ def test_who_only_stands_keeps_a_step_but_lifts_no_foot(character):
 
 
 # -- the stage ----------------------------------------------------------------------------------------------------
+
+
+def test_of_every_clip_the_pose_furthest_from_standing_is_asked_for(character, stage):
+    motions = {motion.name: motion for motion in builtin_motions(character)}
+    names = ("arms_v", "knee_raise_left", "walk")
+    clips = Clips.create(character, [motions[name] for name in names], 3)
+    rows, stance = posing.asked(stage, clips)
+    clip = np.asarray(clips.reference.clip)[rows]
+    assert 0 in clip[~stance] and 1 in clip[stance] and len(rows) <= 2 * len(names)
+    away = posing.from_standing(stage, clips, rows)
+    assert away[(clip == 0) & ~stance] > 0.8, "the hands"
+    goal = np.asarray(clips.reference.qpos)[rows]
+    exact = recorded(character, np.repeat(goal[None], 45, axis=0))
+    assert posing.distances(clips, rows, exact).max() < 1e-4
+    idle = recorded(character, np.tile(character.default_qpos, (45, len(rows), 1)))
+    np.testing.assert_allclose(posing.distances(clips, rows, idle), away, atol=1e-3)
+
+
+def test_a_pose_is_held_by_who_is_near_it_and_up():
+    made = [
+        posing.PoseResult("a", "-", 0.0, stance, off, 1.0, up)
+        for stance, off, up in [(False, 0.01, True), (False, 0.01, False), (False, 0.5, True), (True, 0.1, True)]
+    ]
+    found = posing.summary(made, 5.0)
+    assert (found.held.successes, found.held.episodes) == (1, 3) and found.stances_held.share == 1.0
+    assert found.off.mean == pytest.approx(0.52 / 3) and found.stances_off.trials == 1
+    assert posing.summary([], 5.0).held.episodes == 0
 
 
 @pytest.fixture(scope="module")

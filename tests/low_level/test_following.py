@@ -37,8 +37,8 @@ def test_motions_are_kept_by_who_is_put_back_on_them_and_by_nobody_who_lies_down
     half = len(reference.start)
     back = jnp.asarray(stage.env.character.action_for(reference.qpos[:, 7:]))
     assert half == 2 and STARTS > 1
-    limp = kept(jax.random.PRNGKey(0), stage, lambda humanoid, row: jnp.ones((row.size, back.shape[-1])))
-    pose = kept(jax.random.PRNGKey(0), stage, lambda humanoid, row: back[row])
+    limp = kept(jax.random.PRNGKey(0), stage, lambda humanoid, row, *_: jnp.ones((row.size, back.shape[-1])))
+    pose = kept(jax.random.PRNGKey(0), stage, lambda humanoid, row, *_: back[row])
     assert (np.asarray(limp) < 0.5).all() and (np.asarray(pose) > np.asarray(limp) + 0.3).all()
     assert course[0].by_teacher.shape == limp.shape and (np.asarray(course[0].by_teacher) > 0.9).all()
 
@@ -59,7 +59,9 @@ def test_the_teacher_is_learnt_from_where_it_keeps_a_motion_longer(course):
 def test_it_drives_at_first_and_says_what_it_would_do_to_who_follows(course, practise):
     following, state = course
     _, steps = practise(state, jax.random.PRNGKey(1), jnp.asarray(0))
-    action, due = map(np.asarray, following.shown(state, steps))
+    action, joints = map(np.asarray, following.shown(state, steps))
+    due = joints.any(axis=-1)
+    assert joints.all(axis=-1).sum() == due.sum(), "the whole body is taught"
     assert 0 < due.mean() < 1 and not due[~np.asarray(steps.follows)].any()
     np.testing.assert_array_equal(np.asarray(steps.advice.taken), due)
     off = np.abs(np.asarray(steps.action) - action).max(axis=-1)

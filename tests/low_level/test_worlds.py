@@ -143,3 +143,50 @@ def test_whoever_follows_may_begin_elsewhere_and_go_on_with_another_motion(quick
     else:
         assert in_motion.all() and not np.asarray(begun.patience).any()
         assert np.asarray(outcome.truncated).all()
+
+
+def test_whoever_arrives_keeps_one_latent_and_stays_in_its_pose(quick_ase):
+    env, stage, number = quick_ase.setup.env, quick_ase.stage, 16
+    settings = dataclasses.replace(quick_ase.settings.start, arrival_share=1.0, transition_share=0.0, hold_max=5)
+    reference, state, nets = stage.reference, quick_ase.state, stage.settings.networks
+    reference = reference.replace(arrivals=reference.start + 30, way=reference.first)  # from the first frame of a clip
+
+    @jax.jit
+    def live(key, goes_on):
+        begun = worlds.start(
+            key, env, reference, state.fall_states, stage.way, settings, jnp.ones(()), nets.latent_dim, number
+        )
+
+        def step(world, key):
+            world = worlds.next_motion(key, reference, settings, world)
+            world = worlds.renew_latents(
+                key,
+                reference,
+                lambda rows: stage.latents_of(state.params.encoder, state, rows),
+                settings,
+                world,
+                nets.encoder_frames,
+            )
+            seen = jnp.where(goes_on, world.row, begun.row)  # as if followed to the letter, or not at all
+            target = env.place(reference.qpos[seen], reference.qvel[seen])
+            broken = jnp.zeros(number, bool)
+            after, outcome = worlds.finish_step(key, env, reference, world, target, broken, settings, stage.pays_rising)
+            return after, (world.row, world.latent, world.moves, outcome.terminated | outcome.truncated)
+
+        return begun, jax.lax.scan(step, begun, jax.random.split(key, 40))[1]
+
+    begun, (row, latent, moves, over) = jax.tree.map(np.asarray, live(jax.random.PRNGKey(0), True))
+    pose = np.asarray(begun.source)
+    assert begun.arrives.all() and np.isin(pose, reference.arrivals).all() and len(set(begun.row)) > 4
+    np.testing.assert_array_equal(row, np.minimum(begun.row + np.arange(40)[:, None], pose))
+    np.testing.assert_array_equal(moves, row < pose)
+    np.testing.assert_array_equal(latent, np.broadcast_to(latent[:1], latent.shape))
+    meant = stage.latents_of(state.params.encoder, state, jnp.asarray(pose))
+    np.testing.assert_allclose(latent[0], np.asarray(meant), atol=1e-6)
+    assert not over.any(), "neither lost nor over: it stays as long as the episode lasts"
+
+    begun, (row, *_) = jax.tree.map(np.asarray, live(jax.random.PRNGKey(0), False))
+    far = pose - begun.row > 8
+    waited = row[-1] - begun.row
+    assert far.any() and (waited[far] < (pose - begun.row)[far]).all(), "the way waits for who stays behind"
+    np.testing.assert_array_equal(row[-1], row[-5])

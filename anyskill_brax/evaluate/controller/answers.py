@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from anyskill_brax.evaluate.controller import coverage, frechet, imitation, movement, robustness, sphere
+from anyskill_brax.evaluate.controller import coverage, frechet, imitation, movement, posing, robustness, sphere
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class Answers:
     frechet: frechet.Frechet
     movement: tuple[movement.Measure, ...]
     imitation: imitation.Imitation
+    posing: posing.Posing
     consistency: sphere.Consistency
     interpolation: sphere.Interpolation
     transitions: sphere.Transitions

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from anyskill_brax.character.humanoid import Character
-from anyskill_brax.evaluate.controller import coverage, frechet, imitation, movement, robustness, sphere
+from anyskill_brax.evaluate.controller import coverage, frechet, imitation, movement, posing, robustness, sphere
 from anyskill_brax.evaluate.controller.answers import Answers
 from anyskill_brax.evaluate.controller.clips import Clips
 from anyskill_brax.evaluate.controller.stage import Stage, held
@@ -34,6 +34,7 @@ class Sizes:
     candidates: int
     clip_seconds: float
     lost_at: float
+    pose_seconds: float
     twice: int
     twice_seconds: float
     paths: int
@@ -54,7 +55,13 @@ class Sizes:
         """`UserError` for a size that asks nothing."""
         sizes = cls(**{f.name: config[f.name] for f in fields(cls)})
         least = {"latents": 2, "twice": 2, "switches": 2, "seed": 0, "films": 0, "lost_at": 1e-3}
-        seconds = {"seconds": 2.0, "twice_seconds": 2.0, "clip_seconds": 0.2, "recovery_seconds": 0.5}
+        seconds = {
+            "seconds": 2.0,
+            "twice_seconds": 2.0,
+            "clip_seconds": 0.2,
+            "recovery_seconds": 0.5,
+            "pose_seconds": 1.0,
+        }
         for f in fields(cls):
             value, low = getattr(sizes, f.name), {**least, **seconds}.get(f.name, 1)
             if isinstance(value, int | float) and not value >= low and f.name not in ("switch_before", "switch_after"):
@@ -86,6 +93,7 @@ def planned(stage: Stage, sizes: Sizes, clips: Clips) -> float:
         (sizes.latents, sizes.seconds),
         (len(clips), longest),
         (len(clips) * sizes.candidates, longest),
+        (len(posing.asked(stage, clips)[0]), sizes.pose_seconds),
         (2 * sizes.twice, sizes.twice_seconds),
         (3 * sizes.paths, sizes.path_seconds + 2.0),
         (sizes.switches**2 * sizes.switch_repeats, sizes.switch_before + sizes.switch_after),
@@ -130,6 +138,8 @@ def examine(
     imitated, followers = imitation.imitation(
         stage, clips, sizes.candidates, sizes.clip_seconds, sizes.lost_at, sizes.clip_stride
     )
+    progress.ask("poses held")
+    posed = posing.posing(stage, clips, key("poses"), sizes.pose_seconds)
     progress.ask(f"consistency of {sizes.twice} latents")
     twice = sphere_latents("consistency", sizes.twice)
     consistent = sphere.consistency(stage, key("twice"), twice, sizes.twice_seconds, sizes.stride)
@@ -156,6 +166,7 @@ def examine(
         frechet=distance,
         movement=moves,
         imitation=imitated,
+        posing=posed,
         consistency=consistent,
         interpolation=paths,
         transitions=switches,

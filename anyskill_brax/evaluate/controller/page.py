@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from anyskill_brax.character.humanoid import Character
 from anyskill_brax.evaluate.controller.answers import Answers
+from anyskill_brax.evaluate.controller.posing import WITHIN
 from anyskill_brax.evaluate.controller.robustness import UPRIGHT, UPRIGHT_SECONDS
 from anyskill_brax.evaluate.intervals import Rate
 from anyskill_brax.evaluate.report import Page
@@ -25,6 +26,7 @@ def summary(answers: Answers) -> list[tuple[str, str, str]]:
         a.interpolation,
         f"{a.interpolation.up.episodes} x {a.interpolation.seconds:g} s",
     )
+    poses = f"{a.posing.held.episodes} x {a.posing.seconds:g} s"
     falls = f"{a.recovery.got_up.episodes} x {a.recovery.seconds:g} s"
     rows = [
         ("survival, random latents", percent(a.survival.up), f"{held} x {a.survival.seconds:g} s"),
@@ -43,6 +45,11 @@ def summary(answers: Answers) -> list[tuple[str, str, str]]:
         ("unlikeness following | best held latent | standing [m]",
          f"{i.following_unlikeness} | {i.held_unlikeness} | {i.standing_unlikeness}", clips),
         ("jerk following / the clip's, median over clips", f"{i.jerk_ratio:.2f}", clips),
+        ("poses held from standing", percent(a.posing.held), poses),
+        ("stances held from standing (one leg, lunges)", percent(a.posing.stances_held),
+         f"{a.posing.stances_held.episodes} x {a.posing.seconds:g} s"),
+        ("furthest body in poses | in stances [m]", f"{a.posing.off} | {a.posing.stances_off}",
+         f"{len(a.posing.poses)} poses"),
         ("same latent twice | two latents [m]", f"{apart.same} | {apart.different}", f"{apart.same.trials} latents"),
         ("ratio of the two (of medians)", f"{apart.ratio:.2f} ({apart.median_ratio:.2f})", str(apart.same.trials)),
         ("a latent found again by its rollout", percent(apart.found_again), str(apart.same.trials)),
@@ -77,7 +84,7 @@ def write(page: Page, character: Character, answers: Answers, about: Mapping[str
     page.heading("Every number")
     page.text(f"Rates with {INTERVAL}; means ± one standard error; the last column counts the trials.")
     page.table(("", "", "trials"), summary(answers))
-    for section in (_survival, _coverage, _frechet, _imitation, _sphere, _recovery, _pushes, _movement):
+    for section in (_survival, _coverage, _frechet, _imitation, _posing, _sphere, _recovery, _pushes, _movement):
         section(page, answers)
     page.heading("Films")
     for caption, qpos in answers.reels:
@@ -169,6 +176,24 @@ def _imitation(page: Page, a: Answers) -> None:
             [c.name, c.category, "yes" if c.in_training else "no", c.seconds, f"{c.kept_share:.0%}", c.lift, c.lifted,
              c.error, c.standing_error, c.following_unlikeness, c.held_unlikeness, c.standing_unlikeness]
             for c in i.clips
+        ],
+    )  # fmt: skip
+
+
+def _posing(page: Page, a: Answers) -> None:
+    p = a.posing
+    page.heading("Can it hold each pose?")
+    page.text(
+        f"From standing, {p.seconds:g} s under the one latent of a clip's pose at rest that is furthest from standing. "
+        f"Held: up, and in the last second the furthest body less than {WITHIN} m off on average. Stances have the "
+        "feet elsewhere than standing has them: they take a step."
+    )
+    page.table(
+        ("clip", "category", "at [s]", "feet", "furthest body off [m]", "of a figure that stands", "held"),
+        [
+            [r.name, r.category, r.second, "elsewhere" if r.stance else "in place", r.off, r.standing_off,
+             "yes" if r.up and r.off < WITHIN else "no"]
+            for r in sorted(p.poses, key=lambda r: -r.off)
         ],
     )  # fmt: skip
 

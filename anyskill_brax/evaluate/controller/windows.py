@@ -46,12 +46,17 @@ def from_root(qpos: np.ndarray, pos: np.ndarray) -> np.ndarray:
 
 
 def pose_errors(qpos: np.ndarray, pos: np.ndarray, other_qpos: np.ndarray, other_pos: np.ndarray) -> np.ndarray:
-    """Mean distance of body origins of two poses, each seen from its own root, `[...]` [m].
+    """The mean of `body_errors`, `[...]` [m]; the same as `low_level.reference.tracking_error`."""
+    return body_errors(qpos, pos, other_qpos, other_pos).mean(axis=-1)
 
-    The same as `low_level.reference.tracking_error`: place and heading do not count, height does.
+
+def body_errors(qpos: np.ndarray, pos: np.ndarray, other_qpos: np.ndarray, other_pos: np.ndarray) -> np.ndarray:
+    """Distances of body origins of two poses, each seen from its own root, `[..., B]` [m].
+
+    Place and heading do not count, height does.
     """
     difference = from_root(qpos, pos[..., None, :, :]) - from_root(other_qpos, other_pos[..., None, :, :])
-    return np.linalg.norm(difference, axis=-1).mean(axis=(-1, -2))
+    return np.linalg.norm(difference, axis=-1)[..., 0, :]
 
 
 def window_frames(frames: int, stride: int) -> np.ndarray:
