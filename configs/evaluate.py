@@ -1,7 +1,7 @@
 """How much is asked of a low-level controller (tools/evaluate.py low_level).
 
-python tools/evaluate.py low_level humanoid/low-level-v8                               # 2 cores: minutes, see docs
-python tools/evaluate.py low_level humanoid/low-level-v8 --config configs/evaluate.py:quick
+python tools/evaluate.py low_level humanoid/low-level-v9                               # 2 cores: minutes, see docs
+python tools/evaluate.py low_level humanoid/low-level-v9 --config configs/evaluate.py:quick
 """
 
 from ml_collections import ConfigDict

@@ -12,7 +12,7 @@ from _sources import add_source_arguments, find_controller, load_sources
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
     sub.set_defaults(run=low_level)
-    sub.add_argument("id", metavar="ID", help="a controller of the zoo: humanoid/low-level-v8")
+    sub.add_argument("id", metavar="ID", help="a controller of the zoo: humanoid/low-level-v9")
     sub.add_argument("--zoo", type=Path, help="a zoo folder; default: SKILL_ZOO_PATH, the packaged zoo, the cache")
     sub.add_argument("--out", type=Path, default=Path("outputs/evaluate_low_level"), help="the folder of the report")
     add_source_arguments(sub)

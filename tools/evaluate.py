@@ -2,7 +2,7 @@
 
     tools/evaluate.py skills --zoo my_zoo --out outputs/evaluate        every skill of the zoo, or those named
     tools/evaluate.py skills humanoid/wave-right-hand --episodes 64
-    tools/evaluate.py low_level humanoid/low-level-v8 --motions builtin my_clips    what a controller has learned
+    tools/evaluate.py low_level humanoid/low-level-v9 --motions builtin my_clips    what a controller has learned
 
 Writes eval.json and report.html (one file with films, no network) into --out and prints the table.
 """

@@ -1,7 +1,7 @@
 """Walk about in a controller's latent space: one HTML page with a map and a 3-D player, opened from disk.
 
-    tools/explore_latents.py humanoid/low-level-v8 --out latents.html
-    tools/explore_latents.py humanoid/low-level-v8 --motions builtin my_clips --random 400 --out latents.html
+    tools/explore_latents.py humanoid/low-level-v9 --out latents.html
+    tools/explore_latents.py humanoid/low-level-v9 --motions builtin my_clips --random 400 --out latents.html
 
 Every clip's latent and some random ones, held from standing; slerps between a few of them. No network is needed.
 """
@@ -16,7 +16,7 @@ from _sources import add_source_arguments, find_controller, load_sources
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("id", metavar="ID", help="a controller of the zoo: humanoid/low-level-v8")
+    parser.add_argument("id", metavar="ID", help="a controller of the zoo: humanoid/low-level-v9")
     parser.add_argument("--zoo", type=Path, help="a zoo folder; default: SKILL_ZOO_PATH, the packaged zoo, the cache")
     parser.add_argument("--out", type=Path, required=True, metavar="PAGE.html")
     add_source_arguments(parser)
