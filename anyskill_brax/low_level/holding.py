@@ -1,8 +1,8 @@
 """Lessons in holding: poses that the teacher keeps better than the actor does are learnt from the teacher.
 
-Arms raised above the head, a knee raised, a lunge. Those with the feet where standing has them are reached directly,
-the others by the motion that they are of; all of it is done under one latent, that of the pose, because a policy above
-knows nothing of motions. Measured in docs/experiments/holding.md.
+Arms raised above the head; with `holding.arrival_share` a raised knee or a lunge as well. Those with the feet where
+standing has them are reached directly, the others by the motion that they are of; all of it is done under one latent,
+that of the pose, because a policy above knows nothing of motions. Measured in docs/experiments/holding.md.
 """
 
 import dataclasses
@@ -66,10 +66,11 @@ class Holding(Guided):
         if not better.any():
             return "lessons in holding: the teacher keeps no pose well that the actor does not"
         teacher, actor = np.asarray(self.by_teacher), np.asarray(self.by_actor)
+        others = f"; in the others {np.median(actor[~better]):.2f}" if not better.all() else ""
         return (
             f"lessons in holding: {better[:count].sum()} of {count} poses, {better[count:].sum()} of "
             f"{better.size - count} to arrive at; there the teacher is {teacher[better].mean():.2f} m off with the "
-            f"furthest body, the actor so far {actor[better].mean():.2f}; in the others {np.median(actor[~better]):.2f}"
+            f"furthest body, the actor so far {actor[better].mean():.2f}{others}"
         )
 
     def due(self, worlds: Worlds) -> jax.Array:
@@ -79,7 +80,7 @@ class Holding(Guided):
         feet = local[:, character.feet, :2]
         near = jnp.linalg.norm(feet - feet.mean(axis=1, keepdims=True), axis=-1).max(axis=-1) < STEP
         still = worlds.poses & near & ~worlds.recovering & self.taught[worlds.row]
-        return still | (worlds.arrives & (worlds.patience == 0) & self.taught[worlds.source])
+        return still | (worlds.arrives & self.taught[worlds.source])
 
     def joints(self, worlds: Worlds) -> jax.Array:
         # PPO keeps its balance better than the teacher's clone does: legs and waist are left to it where they can be.
@@ -102,11 +103,9 @@ class Holding(Guided):
         }
 
     def _off(self, act: Act) -> jax.Array:
+        asked = (self.still, False), (self.arrivals, True)
         return jnp.concatenate(
-            [
-                off(self.stage, act, jnp.asarray(self.still), False),
-                off(self.stage, act, jnp.asarray(self.arrivals), True),
-            ]
+            [off(self.stage, act, jnp.asarray(poses), arrive) for poses, arrive in asked if poses.size]
         )
 
 

@@ -249,6 +249,9 @@ class LowLevelSettings:
             raise UserError(
                 f"following.follow_share is a share, above 0 and at most 1, not {self.following.follow_share}"
             )
+        for name in ("follow_share", "pose_share", "arrival_share"):
+            if not 0.0 <= (share := getattr(self.holding, name)) <= 1.0:
+                raise UserError(f"holding.{name} is a share, in [0, 1], not {share}")
         if min(self.rising.falls, self.rising.moments) < 1:
             raise UserError("rising.falls and rising.moments must be at least 1")
         for name, schedule in (("lr_schedule", self.lr_schedule), ("sigma_schedule", self.sigma_schedule)):

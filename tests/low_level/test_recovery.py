@@ -194,6 +194,8 @@ def test_lessons_killed_after_a_save_end_in_the_same_bits(learn, recovering, tmp
         ({"rising.rounds": 2}, "teach nobody"),
         ({"start.rising_share": 0.5}, "rising_share"),
         ({"start.transition_share": 1.5}, "transition_share"),
+        ({"start.arrival_share": -0.5}, "arrival_share"),
+        ({"holding.pose_share": 1.5}, "holding.pose_share"),
         ({"rising.falls": 0}, "at least 1"),
         ({"rising.moments": 0}, "at least 1"),
     ],
