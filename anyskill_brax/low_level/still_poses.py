@@ -60,13 +60,14 @@ def find(
 
 
 def ways(away: np.ndarray, first: np.ndarray, poses: np.ndarray) -> np.ndarray:
-    """For the rows `poses` the last frame before them that is about as near to standing as any within APPROACH, for
-    others themselves, `[F]`. `away [F]`: the furthest body from standing [m].
+    """For the rows `poses` the last frame before them that is as near to standing as any within APPROACH, to the
+    millimetre; for others themselves, `[F]`. `away [F]`: the furthest body from standing [m].
 
-    Not the last frame of rest: one leg already carries the weight in it, though it hardly moves.
+    Not the last frame of rest: one leg already carries the weight in it, though it hardly moves. A centimetre late, and
+    the teacher falls when it begins in real standing.
     """
     way = np.arange(away.size)
     for pose in poses:
         before = np.arange(max(first[pose], pose - APPROACH), pose + 1)
-        way[pose] = before[away[before] < away[before].min() + 0.01][-1]
+        way[pose] = before[away[before] < away[before].min() + 0.001][-1]
     return way
