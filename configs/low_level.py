@@ -169,33 +169,10 @@ def small() -> ConfigDict:
     config.rising = ConfigDict(
         dict(falls=384, moments=8192, rounds=0, memory=10, steps=80, batch=2048, lr=5e-4, balance_weight=3.0)
     )
-    config.following = ConfigDict(
-        dict(
-            rounds=0,
-            memory=16,
-            steps=80,
-            batch=2048,
-            lr=5e-4,
-            balance_weight=3.0,
-            follow_share=0.92,
-            noise=0.03,
-            teacher_decay=0.95,
-        )
-    )
+    guided: Any = dict(rounds=0, memory=16, steps=80, batch=2048, noise=0.03, teacher_decay=0.95)
+    config.following = ConfigDict(guided | dict(lr=5e-4, balance_weight=3.0, follow_share=0.92))
     config.holding = ConfigDict(
-        dict(
-            rounds=0,
-            memory=16,
-            steps=80,
-            batch=2048,
-            lr=1e-3,
-            balance_weight=10.0,
-            follow_share=0.5,
-            noise=0.03,
-            teacher_decay=0.95,
-            arrival_share=0.0,
-            pose_share=0.9,
-        )
+        guided | dict(lr=1e-3, balance_weight=10.0, follow_share=0.5, arrival_share=0.0, pose_share=0.9)
     )
     return config
 
