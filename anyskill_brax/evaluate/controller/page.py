@@ -192,7 +192,7 @@ def _posing(page: Page, a: Answers) -> None:
         ("clip", "category", "at [s]", "feet", "furthest body off [m]", "of a figure that stands", "held"),
         [
             [r.name, r.category, r.second, "elsewhere" if r.stance else "in place", r.off, r.standing_off,
-             "yes" if r.up and r.off < WITHIN else "no"]
+             "yes" if r.held else "no"]
             for r in sorted(p.poses, key=lambda r: -r.off)
         ],
     )  # fmt: skip

@@ -29,7 +29,11 @@ class PoseResult:
     stance: bool
     off: float  # the furthest body, mean over the last second [m]
     standing_off: float  # of a figure that stands [m]
-    up: bool
+    up: bool  # to the end
+
+    @property
+    def held(self) -> bool:
+        return self.up and self.off < WITHIN
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,7 @@ def summary(results: list[PoseResult], seconds: float) -> Posing:
     still, stances = ([r for r in results if r.stance is kind] for kind in (False, True))
 
     def rate(some: list[PoseResult]) -> Rate:
-        return Rate.of(np.array([r.up and r.off < WITHIN for r in some], bool))
+        return Rate.of(np.array([r.held for r in some], bool))
 
     def mean(some: list[PoseResult]) -> Mean:
         return Mean.of(np.array([r.off for r in some]))
