@@ -105,7 +105,7 @@ def rollout(
         moved, outcome = worlds.finish_step(
             key_fall, env, reference, world, after, broken, settings.start, stage.pays_rising
         )
-        terms = tracking_terms(env.character, after.bodies, reference.bodies(env.character, moved.row, moved.moves))
+        terms = tracking_terms(env.character, after.bodies, outcome.target)
         step = Step(
             obs=obs,
             latent=world.latent,

@@ -159,11 +159,12 @@ def renew_latents(
 
 @struct.dataclass
 class Outcome:
-    """How a control step ended, `[W]` bool each."""
+    """How a control step ended, `[W]` bool each, and where the bodies should be by now."""
 
     terminated: jax.Array
     truncated: jax.Array
     broken: jax.Array
+    target: BodyState
 
 
 def finish_step(
@@ -211,7 +212,7 @@ def finish_step(
         patience=patience,
         hold=worlds.hold - 1,
     )
-    return moved, Outcome(terminated=terminated, truncated=truncated, broken=broken)
+    return moved, Outcome(terminated=terminated, truncated=truncated, broken=broken, target=target)
 
 
 def is_lost(
