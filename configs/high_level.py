@@ -39,11 +39,11 @@ def get_config(variant: str = "") -> ConfigDict:
     config.probe = ConfigDict(
         dict(
             num_random=256,
-            num_motion=256,
+            num_motion=1024,
             repertoire=("builtin",),  # motions to begin with: "builtin", folders of .npz clips; () = none
             repeats=1,
-            length=14,
-            skip=6,
+            length=24,
+            skip=9,
             init_from_probe=True,
             init_norm=1.5,
             imitate_steps=300,
@@ -65,10 +65,10 @@ def get_config(variant: str = "") -> ConfigDict:
             max_grad_norm=1.0,
             sigma=0.1,  # exp(-2.3)
             final_sigma=0.04,
-            best_decay=0.9,
         )
     )
 
+    config.validation = ConfigDict(dict(every=10, num_envs=16, length=60))
     config.surrogate = ConfigDict(
         dict(
             enabled=False,  # for rewards from images: a net learns to say what the encoder would
@@ -94,12 +94,14 @@ def get_config(variant: str = "") -> ConfigDict:
         config.rollout.update(dict(num_envs=4, horizon=4, episode_length=3))
         config.probe.update(dict(num_random=6, num_motion=2, repertoire=(), length=3, skip=1, imitate_steps=3))
         config.learner.update(dict(actor=(16,), critic=(16,), epochs=2, minibatches=2))
+        config.validation.update(dict(every=2, num_envs=2, length=2))
         config.surrogate.update(dict(widths=(16,), capacity=64, learn_steps=10, batch=16))
     elif variant == "anyskill":
         config.updates = 500
         config.fall_height = 0.15
         config.rollout.update(dict(num_envs=1024, horizon=4, episode_length=10, instruction_axis="vmap"))
         config.probe.init_from_probe = False
+        config.validation.update(dict(every=25, num_envs=64))
         config.learner.update(dict(actor=(1024, 512), critic=(1024, 512), actor_lr=2e-5, critic_lr=1e-4, discount=0.99))
         config.surrogate.capacity = 16_384
     elif variant == "termination":  # many small trainings at once

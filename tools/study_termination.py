@@ -88,7 +88,7 @@ def main() -> int:
     frozen = Frozen(low_level, Eyes.create(model, (), settings.rollout.instruction_axis))
     goal = run.goals(model, args.texts, settings.reward.baseline_text)
     which = np.array([args.texts.index(row["text"]) for row in rows])
-    init, update = compiled(env, settings)
+    init, update, keep_best = compiled(env, settings)
     keys = jnp.stack([Instruction("", row["text"]).key(row["seed"]) for row in rows])
     state: Any = init(frozen, jax.random.PRNGKey(settings.seed), keys, jax.tree.map(lambda x: x[which], goal), None)[0]
     probability, reductions, height = (jnp.array([row[factor] for row in rows]) for factor in FACTORS)
@@ -96,6 +96,8 @@ def main() -> int:
     began, ended, metrics = time.monotonic(), [], {}
     for done in range(1, settings.updates + 1):
         state, metrics = update(frozen, state)
+        if done % settings.validation.every == 0 or done == settings.updates:
+            state, _ = keep_best(frozen, state)
         ended.append(np.stack([np.asarray(metrics[name]) for name in ("gave_up", "over")]))
         print(f"{time.monotonic() - began:6.0f} s  update {done}/{settings.updates}", flush=True)
     gave_up, over = np.sum(ended, axis=0)

@@ -23,6 +23,7 @@ from anyskill_brax.envs.tasks.steering import Steering
 from anyskill_brax.motion.library import MotionLibrary
 from anyskill_brax.physics.door import make_step_batch
 from anyskill_brax.physics.state import Disturbance, PhysicsState
+from anyskill_brax.types import PRNGKey
 
 
 @struct.dataclass
@@ -90,6 +91,16 @@ class HumanoidEnv(Env):
         qpos = jnp.broadcast_to(jnp.asarray(self.character.default_qpos), (*lead, self.character.default_qpos.size))
         return self.place(qpos, jnp.zeros((*lead, qpos.shape[-1] - 1)))
 
+    def standing(self, key: PRNGKey, lead: tuple[int, ...] = ()) -> HumanoidState:
+        """Standing, but never twice alike: joints +- 0.05 rad, velocities +- 0.1, any heading; feet on the floor."""
+        key_joint, key_vel, key_yaw = jax.random.split(key, 3)
+        default = jnp.broadcast_to(jnp.asarray(self.character.default_qpos), (*lead, self.character.default_qpos.size))
+        low, high = jnp.asarray(self.character.joint_low), jnp.asarray(self.character.joint_high)
+        noise = 0.05 * jax.random.normal(key_joint, (*lead, self.character.action_dim))
+        yaw = rotations.yaw_quat(jax.random.uniform(key_yaw, lead, minval=-jnp.pi, maxval=jnp.pi))
+        qpos = jnp.concatenate([default[..., :3], yaw, jnp.clip(default[..., 7:] + noise, low, high)], axis=-1)
+        return self.place(self.grounded(qpos), 0.1 * jax.random.normal(key_vel, (*lead, default.shape[-1] - 1)))
+
     def advance(self, state: HumanoidState, action: jax.Array, disturbance: Disturbance | None = None) -> HumanoidState:
         """One control step (1/30 s) under `action [..., 28]` in [-1, 1] (clipped) and whatever else acts on it."""
         physics = self._step_batch(state.physics, jnp.asarray(self.character.pd_target(action)), disturbance)
@@ -115,19 +126,18 @@ class HumanoidEnv(Env):
     # -- Brax ------------------------------------------------------------------------------------------------------
 
     def reset(self, rng: jax.Array) -> State:
-        """Reference-state start with probability `reference_start_prob`, else the default pose; random heading."""
-        key_start, key_motion, key_time, key_yaw, key_task = jax.random.split(rng, 5)
-        default = self.place_default()
-        qpos, qvel = default.physics.qpos, default.physics.qvel
+        """Reference-state start with probability `reference_start_prob`, else `standing`; random heading."""
+        key_start, key_motion, key_time, key_standing, key_task = jax.random.split(rng, 5)
+        state = self.standing(key_standing)
         if self.motions is not None:
             motion = self.motions.sample_motions(key_motion, ())
-            ref_qpos, ref_qvel = self.motions.at(motion, self.motions.sample_times(key_time, motion))
+            qpos, qvel = self.motions.at(motion, self.motions.sample_times(key_time, motion))
+            key_start, key_yaw = jax.random.split(key_start)
+            turn = rotations.yaw_quat(jax.random.uniform(key_yaw, minval=-jnp.pi, maxval=jnp.pi))
+            qpos = qpos.at[:2].set(0.0).at[3:7].set(rotations.quat_mul(turn, qpos[3:7]))
+            qvel = qvel.at[:3].set(rotations.rotate(turn, qvel[:3]))
             use = jax.random.bernoulli(key_start, self._reference_start_prob)
-            qpos, qvel = jnp.where(use, ref_qpos, qpos), jnp.where(use, ref_qvel, qvel)
-        turn = rotations.yaw_quat(jax.random.uniform(key_yaw, minval=-jnp.pi, maxval=jnp.pi))
-        qpos = qpos.at[:2].set(0.0).at[3:7].set(rotations.quat_mul(turn, qpos[3:7]))
-        qvel = qvel.at[:3].set(rotations.rotate(turn, qvel[:3]))
-        state = self.place(qpos, qvel)
+            state = jax.tree.map(lambda x, y: jnp.where(use, x, y), self.place(qpos, qvel), state)
         task = self.task.reset(key_task, state.bodies)
         metrics = {name: jnp.zeros(()) for name in self.task.term_names}
         obs = jnp.concatenate([observations.observe(state.bodies), self.task.observe(task, state.bodies)], axis=-1)

@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from anyskill_brax import rotations
 from anyskill_brax.character.humanoid import LATENT_STEPS
 from anyskill_brax.character.kinematics import BodyState
 from anyskill_brax.envs import observations
@@ -31,19 +30,6 @@ class Episodes:
     fallen: jax.Array  # [T, E] bool, fallen at or before this step
 
 
-def perturbed_starts(env: HumanoidEnv, key: PRNGKey, episodes: int) -> HumanoidState:
-    """Standing, but never twice alike: joints +- 0.05 rad, velocities +- 0.1, any heading; feet on the floor."""
-    key_joint, key_vel, key_yaw = jax.random.split(key, 3)
-    character = env.character
-    qpos = jnp.tile(jnp.asarray(character.default_qpos), (episodes, 1))
-    noise = 0.05 * jax.random.normal(key_joint, (episodes, character.action_dim))
-    joints = jnp.clip(qpos[:, 7:] + noise, jnp.asarray(character.joint_low), jnp.asarray(character.joint_high))
-    yaw = rotations.yaw_quat(jax.random.uniform(key_yaw, (episodes,), minval=-jnp.pi, maxval=jnp.pi))
-    qpos = jnp.concatenate([qpos[:, :3], yaw, joints], axis=-1)
-    qvel = 0.1 * jax.random.normal(key_vel, (episodes, 34))
-    return env.place(env.grounded(qpos), qvel)
-
-
 @functools.partial(jax.jit, static_argnames=("env", "episodes", "latent_steps", "one_each"))
 def _rollout(
     env: HumanoidEnv,
@@ -55,7 +41,7 @@ def _rollout(
     one_each: bool,
 ) -> Episodes:
     key_start, key_policy = jax.random.split(key)
-    world = perturbed_starts(env, key_start, episodes)
+    world = env.standing(key_start, (episodes,))
     axis = 0 if one_each else None
     keys = jax.random.split(key_policy, episodes)
     memory = jax.vmap(lambda p, k: p.init(k), in_axes=(axis, 0))(policy, keys)

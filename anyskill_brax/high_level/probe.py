@@ -13,7 +13,7 @@ from flax import struct
 from anyskill_brax.clip.reward import ScoreNormalizer
 from anyskill_brax.envs.latent_env import LatentEnv, per_instruction
 from anyskill_brax.high_level.eyes import Eyes, sight_features
-from anyskill_brax.high_level.reward import Goal, reward_terms, similarity, weigh
+from anyskill_brax.high_level.reward import Goal, reward_terms, similarity, until_fallen, weigh
 from anyskill_brax.high_level.settings import HighLevelSettings, ProbeSettings
 from anyskill_brax.networks import sample_latents
 from anyskill_brax.types import PRNGKey
@@ -80,7 +80,7 @@ def grade(probe: Probe, goal: Goal, settings: HighLevelSettings) -> Findings:
     normalizer = ScoreNormalizer.fit(score[:, None, :], settings.reward.min_std)
     seen = (score, score, probe.style, probe.fallen, probe.hinge_rates)
     terms = reward_terms(*seen, normalizer, settings.reward, settings.learner.discount)
-    reward = weigh(terms, settings.reward)[settings.probe.skip :]
+    reward = until_fallen(weigh(terms, settings.reward), probe.fallen, settings.reward)[settings.probe.skip :]
     values = reward.mean(axis=0).reshape(probe.latents.shape[0], -1).mean(axis=-1)
     best = jnp.argmax(values)
     scores = score[settings.probe.skip :].mean(axis=0).reshape(values.size, -1).mean(axis=-1)

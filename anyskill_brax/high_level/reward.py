@@ -63,3 +63,9 @@ def weigh(terms: dict[str, jax.Array], settings: RewardSettings, progress: jax.A
     for name, weight in settings.weights:
         total = total + weight * terms[name] * (fade if name in ("similarity", "delta") else 1.0)
     return total
+
+
+def until_fallen(reward: jax.Array, fallen: jax.Array, settings: RewardSettings) -> jax.Array:
+    """The `reward [P, ...]` of P steps in a row, where whoever has fallen earns no more than a fall does."""
+    lost = jnp.cumsum(fallen, axis=0) > 0
+    return jnp.where(lost, -dict(settings.weights)["fall"], reward)

@@ -105,7 +105,7 @@ def train(
     try:
         frozen = Frozen(low_level, Eyes.create(model, views, settings.rollout.instruction_axis))
         known = Repertoire.create(env.character, low_level, model, frozen.eyes, motions)
-        init, update = compiled(env, settings)
+        init, update, keep_best = compiled(env, settings)
         start = (
             frozen,
             jax.random.PRNGKey(settings.seed),
@@ -116,13 +116,16 @@ def train(
         restored = folder.restore(jax.eval_shape(init, *start)[0])
         if restored is None:
             state, findings = init(*start)
+            state, tried = keep_best(frozen, state)
             folder.save(0, state)
-            folder.log(0, _describe(findings, low_level, known, instructions, settings.probe.num_motion))
+            described = _describe(findings, low_level, known, instructions, settings.probe.num_motion)
+            folder.log(0, described | _row(tried, instructions))
         else:
             state = restored[1]
         state = _run(
             state,
             functools.partial(update, frozen),
+            functools.partial(keep_best, frozen),
             folder,
             instructions,
             settings,
@@ -140,6 +143,7 @@ def train(
 def _run(
     state: TrainState,
     update: Callable[[TrainState], tuple[TrainState, Metrics]],
+    keep_best: Callable[[TrainState], tuple[TrainState, Metrics]],
     folder: Workdir,
     instructions: Sequence[Instruction],
     settings: HighLevelSettings,
@@ -150,9 +154,11 @@ def _run(
     saved = time.monotonic()
     for done in range(int(state.update) + 1, settings.updates + 1):
         state, metrics = update(state)
-        values = {name: np.asarray(value) for name, value in metrics.items()}
-        folder.log(done, {f"{n}/{i.slug}": float(v[k]) for n, v in values.items() for k, i in enumerate(instructions)})
-        report(done, values)
+        if done % settings.validation.every == 0 or done == settings.updates:
+            state, tried = keep_best(state)
+            metrics |= tried
+        folder.log(done, _row(metrics, instructions))
+        report(done, {name: np.asarray(value) for name, value in metrics.items()})
         stop = should_stop()
         if stop or done == settings.updates or time.monotonic() - saved > checkpoint_seconds:
             folder.save(done, state)
@@ -205,6 +211,12 @@ def _harvest(
         )
         for k, instruction in enumerate(instructions)
     ]
+
+
+def _row(metrics: Metrics, instructions: Sequence[Instruction]) -> dict[str, float]:
+    """Metrics `[I]` as a row of the log."""
+    values = {name: np.asarray(value) for name, value in metrics.items()}
+    return {f"{name}/{i.slug}": float(value[k]) for name, value in values.items() for k, i in enumerate(instructions)}
 
 
 def _own(row: Mapping[str, Any], slug: str) -> dict[str, Any]:

@@ -74,7 +74,19 @@ class LearnerSettings:
     max_grad_norm: float
     sigma: float  # exploration noise of the unnormalised latent, first update
     final_sigma: float  # and last; geometric in between
-    best_decay: float  # smoothing of the reward by which the best actor is kept
+
+
+@dataclass(frozen=True)
+class ValidationSettings:
+    """Episodes without the policy's noise, by which the actor to keep is chosen; see `validation.py`."""
+
+    every: int  # updates between two; the first actor and the last are tried as well
+    num_envs: int  # worlds per instruction
+    length: int  # latent steps
+
+    def __post_init__(self):
+        if min(self.every, self.num_envs, self.length) < 1:
+            raise UserError(f"validation.every, num_envs and length are {self}; expected 1 or more each")
 
 
 @dataclass(frozen=True)
@@ -83,6 +95,7 @@ class HighLevelSettings:
     reward: RewardSettings
     probe: ProbeSettings
     learner: LearnerSettings
+    validation: ValidationSettings
     surrogate: SurrogateSettings
     updates: int
     seed: int
@@ -99,6 +112,7 @@ class HighLevelSettings:
             reward=_read(RewardSettings, config["reward"]),
             probe=_read(ProbeSettings, config["probe"]),
             learner=_read(LearnerSettings, config["learner"]),
+            validation=_read(ValidationSettings, config["validation"]),
             surrogate=_read(SurrogateSettings, config["surrogate"]),
             updates=int(config["updates"]),
             seed=int(config["seed"]),

@@ -19,6 +19,7 @@ from anyskill_brax.high_level.probe import Findings, grade, roll_out
 from anyskill_brax.high_level.repertoire import Repertoire
 from anyskill_brax.high_level.reward import Goal, reward_terms, similarity, weigh
 from anyskill_brax.high_level.settings import HighLevelSettings
+from anyskill_brax.high_level.validation import validate
 from anyskill_brax.policies import LowLevelController
 from anyskill_brax.types import Metrics, Params, PRNGKey
 
@@ -36,9 +37,9 @@ class TrainState:
     normalizer: ScoreNormalizer
     surrogate: Surrogate | None  # where the settings enable it
     key: PRNGKey  # [I, 2]
-    best: Params  # the actor that earned `best_reward`
+    best: Params  # the actor that earned `best_reward` when it was tried, after `best_update` updates
     best_reward: jax.Array  # [I]
-    smooth_reward: jax.Array  # [I]
+    best_update: jax.Array  # [I] int32
     update: jax.Array  # [] int32, updates done
 
 
@@ -66,16 +67,6 @@ class Moment:
 
 
 @struct.dataclass
-class Learned:
-    """What an update's learning changes; fields as in `TrainState`."""
-
-    learner: Learner
-    best: Params
-    best_reward: jax.Array
-    smooth_reward: jax.Array
-
-
-@struct.dataclass
 class Frozen:
     """What training uses and never changes."""
 
@@ -85,23 +76,26 @@ class Frozen:
 
 Init = Callable[[Frozen, PRNGKey, PRNGKey, Goal, Repertoire | None], tuple[TrainState, Findings]]
 Update = Callable[[Frozen, TrainState], tuple[TrainState, Metrics]]
+Programs = tuple[Init, Update, Update]
 
 
 @functools.lru_cache(maxsize=4)
-def compiled(env: HumanoidEnv, settings: HighLevelSettings) -> tuple[Init, Update]:
+def compiled(env: HumanoidEnv, settings: HighLevelSettings) -> Programs:
     """`make_train`, jitted: runs in one process that differ in instructions or controller alone share programs."""
-    init, update = make_train(env, settings)
-    return jax.jit(init), jax.jit(update)
+    init, update, keep_best = make_train(env, settings)
+    return jax.jit(init), jax.jit(update), jax.jit(keep_best)
 
 
 def make_learning(settings: HighLevelSettings, low_level: LowLevelController) -> Learning:
     return Learning(settings.learner, low_level.normalizer, low_level.obs_dim, low_level.latent_dim)
 
 
-def make_train(env: HumanoidEnv, settings: HighLevelSettings) -> tuple[Init, Update]:
-    """Pure `init(frozen, probe_key, keys [I, 2], goals [I, D], known motions)` and `update(frozen, state)`; jit both.
+def make_train(env: HumanoidEnv, settings: HighLevelSettings) -> Programs:
+    """Pure `init(frozen, probe_key, keys [I, 2], goals [I, D], known motions)`, `update(frozen, state)` and
+    `keep_best(frozen, state)`; jit them.
 
     `update`: roll T latent steps out in all worlds at once (physics one batch of I x E), grade them, learn by PPO.
+    `keep_best`: try the actors; where one does better than all that were tried before it, it is kept.
     """
     axis, num_envs, horizon = settings.rollout.instruction_axis, settings.rollout.num_envs, settings.rollout.horizon
     head = env.character.body("head")
@@ -110,8 +104,8 @@ def make_train(env: HumanoidEnv, settings: HighLevelSettings) -> tuple[Init, Upd
     def each(fn):
         return per_instruction(fn, axis)
 
-    def latent_env(frozen: Frozen) -> LatentEnv:
-        return LatentEnv(env, frozen.low_level, settings.rollout.episode_length, axis)
+    def latent_env(frozen: Frozen, episode_length: int = settings.rollout.episode_length) -> LatentEnv:
+        return LatentEnv(env, frozen.low_level, episode_length, axis)
 
     def init(
         frozen: Frozen, probe_key: PRNGKey, keys: PRNGKey, goals: Goal, known: Repertoire | None
@@ -133,7 +127,6 @@ def make_train(env: HumanoidEnv, settings: HighLevelSettings) -> tuple[Init, Upd
             return key, learner, early_termination(settings).init(num_envs), findings, surrogate
 
         key, learner, trend, findings, surrogate = each(init_one)(keys, goals)
-        never = jnp.full(keys.shape[0], -jnp.inf)
         blank = worlds.blank(keys.shape[0], num_envs)
         state = TrainState(
             learner=learner,
@@ -146,8 +139,8 @@ def make_train(env: HumanoidEnv, settings: HighLevelSettings) -> tuple[Init, Upd
             surrogate=surrogate,
             key=key,
             best=learner.actor,
-            best_reward=never,
-            smooth_reward=never,
+            best_reward=jnp.full(keys.shape[0], -jnp.inf),
+            best_update=jnp.zeros(keys.shape[0], jnp.int32),
             update=jnp.zeros((), jnp.int32),
         )
         # Weak types would make the second update another program.
@@ -225,28 +218,21 @@ def make_train(env: HumanoidEnv, settings: HighLevelSettings) -> tuple[Init, Upd
         keys: PRNGKey,
         sigma: jax.Array,
     ) -> tuple[TrainState, Metrics]:
-        """PPO on the rollout; the actor is kept where its smoothed reward is the best so far."""
+        """PPO on the rollout."""
         learning, env = make_learning(settings, frozen.low_level), latent_env(frozen)
 
-        def learn_one(one: Learned, worlds: LatentState, choices: Choice, record: Record, key: PRNGKey):
+        def learn_one(learner: Learner, worlds: LatentState, choices: Choice, record: Record, key: PRNGKey):
             ends = (record.terminated, record.truncated, env.observe(worlds))
-            learner, metrics = learning.learn(one.learner, choices, record.reward, *ends, sigma, key)
+            learner, metrics = learning.learn(learner, choices, record.reward, *ends, sigma, key)
             reward = weigh(record.terms, settings.reward).mean()  # unfaded: rewards of all updates compare
             metrics |= {name: term.mean() for name, term in record.terms.items()}
             metrics |= {"reward": reward, "score": record.score.mean(), "sigma": sigma}
             metrics |= {"fell": record.fallen.mean(), "gave_up": record.gave_up.mean()}
             metrics |= {"over": (record.terminated | record.truncated).mean(), "broken": record.broken.mean()}
-            decay = settings.learner.best_decay
-            smooth = jnp.where(
-                jnp.isfinite(one.smooth_reward), decay * one.smooth_reward + (1 - decay) * reward, reward
-            )
-            better = smooth > one.best_reward
-            best = jax.tree.map(lambda new, old: jnp.where(better, new, old), one.learner.actor, one.best)
-            return Learned(learner, best, jnp.where(better, smooth, one.best_reward), smooth), metrics
+            return learner, metrics
 
-        before = Learned(state.learner, state.best, state.best_reward, state.smooth_reward)
-        after, metrics = each(learn_one)(before, worlds, choices, records, keys)
-        return state.replace(**vars(after)), metrics
+        learner, metrics = each(learn_one)(state.learner, worlds, choices, records, keys)
+        return state.replace(learner=learner), metrics
 
     def update(frozen: Frozen, state: TrainState) -> tuple[TrainState, Metrics]:
         sigma = _sigma(state.update, settings)
@@ -263,7 +249,23 @@ def make_train(env: HumanoidEnv, settings: HighLevelSettings) -> tuple[Init, Upd
         state = learned.replace(surrogate=surrogate, key=keys[:, 0], update=state.update + 1, **vars(end))
         return state, metrics
 
-    return init, update
+    def keep_best(frozen: Frozen, state: TrainState) -> tuple[TrainState, Metrics]:
+        learning, whole_episodes = make_learning(settings, frozen.low_level), latent_env(frozen, 0)
+        actor, key = state.learner.actor, jax.random.fold_in(jax.random.PRNGKey(settings.seed), 1)
+        trial = validate(key, whole_episodes, frozen.eyes, learning, actor, state.goal, state.normalizer, settings)
+        better = trial.reward > state.best_reward
+
+        def kept(new: jax.Array, old: jax.Array) -> jax.Array:
+            return jnp.where(better.reshape(-1, *(1,) * (new.ndim - 1)), new, old)
+
+        state = state.replace(
+            best=jax.tree.map(kept, actor, state.best),
+            best_reward=kept(trial.reward, state.best_reward),
+            best_update=jnp.where(better, state.update, state.best_update),
+        )
+        return state, {"tried_reward": trial.reward, "tried_fell": trial.fell}
+
+    return init, update, keep_best
 
 
 def first_actor(

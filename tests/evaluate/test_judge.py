@@ -49,7 +49,7 @@ def episodes(world):
 def test_starts_stand_on_the_floor_and_differ(world, character):
     @jax.jit
     def start(key):
-        starts = evaluate.perturbed_starts(world[0], key, 8)
+        starts = world[0].standing(key, (8,))
         return starts, lowest_points(character, starts.bodies).min(axis=-1)
 
     starts, lowest = start(jax.random.key(2))

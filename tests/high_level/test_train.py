@@ -37,16 +37,20 @@ def train_lines(env, controller, compass):
 
     def train_lines(lines, axis="map", updates=3):
         settings = HighLevelSettings.from_config(settings_of(axis))
-        init, update = compiled(env, settings)
+        init, update, keep_best = compiled(env, settings)
         frozen = Frozen(controller, Eyes.create(compass, (), axis))
         keys = jnp.stack([line.key(settings.seed) for line in lines])
         goals = run.goals(compass, [line.text for line in lines], settings.reward.baseline_text)
         state, findings = init(frozen, jax.random.PRNGKey(settings.seed), keys, goals, None)
         metrics, programs = [], []
-        for _ in range(updates):
+        state, _ = keep_best(frozen, state)
+        for done in range(1, updates + 1):
             state, row = update(frozen, state)
+            if done % settings.validation.every == 0 or done == settings.updates:
+                state, tried = keep_best(frozen, state)
+                row |= tried
             metrics.append(row)
-            programs.append(update._cache_size())
+            programs.append((update._cache_size(), keep_best._cache_size()))
         return state, findings, metrics, programs
 
     return train_lines

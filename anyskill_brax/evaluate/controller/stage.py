@@ -18,7 +18,7 @@ from anyskill_brax.character.humanoid import LATENT_STEPS, Character
 from anyskill_brax.character.kinematics import forward_kinematics
 from anyskill_brax.envs import observations
 from anyskill_brax.envs.humanoid_env import HumanoidEnv, HumanoidState
-from anyskill_brax.evaluate.rollouts import FALL_HEIGHT, perturbed_starts
+from anyskill_brax.evaluate.rollouts import FALL_HEIGHT
 from anyskill_brax.physics.state import PhysicsState
 from anyskill_brax.policies import LowLevelController
 from anyskill_brax.types import PRNGKey, UserError
@@ -174,7 +174,7 @@ class Stage:
 
 @functools.partial(jax.jit, static_argnums=(0, 2))
 def _stand(env: HumanoidEnv, key: PRNGKey, worlds: int) -> HumanoidState:
-    return perturbed_starts(env, key, worlds)
+    return env.standing(key, (worlds,))
 
 
 def repeated(starts: HumanoidState, times: int) -> HumanoidState:
