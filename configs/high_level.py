@@ -40,6 +40,7 @@ def get_config(variant: str = "") -> ConfigDict:
         dict(
             num_random=256,
             num_motion=1024,
+            num_pictures=8192,
             repertoire=("builtin",),  # motions to begin with: "builtin", folders of .npz clips; () = none
             repeats=1,
             length=24,

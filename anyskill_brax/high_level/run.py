@@ -87,6 +87,8 @@ def train(
 ) -> list[TrainedSkill] | None:
     """Train every instruction; resume where `workdir` stands. None when `should_stop` ended it early, state saved."""
     settings = HighLevelSettings.from_config(config)
+    if model.needs_images:
+        settings = settings.for_pictures()
     if settings.surrogate.enabled and not model.needs_images:
         raise UserError(
             f"the reward model {model.name} reads poses, which costs nothing that a surrogate could save; leave "

@@ -1,7 +1,7 @@
 """Frozen settings of the high-level stage. No defaults here: `configs/high_level.py` writes each number once."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
 from anyskill_brax.clip.surrogate import SurrogateSettings
@@ -50,6 +50,7 @@ class ProbeSettings:
 
     num_random: int  # candidates uniform on the sphere
     num_motion: int  # and of the latents of the low-level controller's motions, at most
+    num_pictures: int  # at most, where the reward reads pictures: so many fewer of the latter
     repeats: int  # worlds per candidate
     length: int  # latent steps each is held
     skip: int  # of those, how many pass before scores count
@@ -117,6 +118,13 @@ class HighLevelSettings:
             updates=int(config["updates"]),
             seed=int(config["seed"]),
         )
+
+    def for_pictures(self) -> "HighLevelSettings":
+        """With a warm-up of no more than `num_pictures`: to an encoder of pictures each is dear."""
+        probe = self.probe
+        worlds = probe.num_pictures // (probe.length * probe.repeats)
+        fewer = replace(probe, num_motion=min(probe.num_motion, max(worlds - probe.num_random, 0)))
+        return replace(self, probe=fewer)
 
 
 def _read(kind: type[T], section: Mapping[str, Any]) -> T:

@@ -114,3 +114,12 @@ def test_candidates_are_known_motions_then_the_sphere():
 )
 def test_motion_rows_are_spread_evenly(known, most, rows):
     assert motion_rows(known, most).tolist() == rows
+
+
+@pytest.mark.parametrize(("pictures", "motions"), [(18, 0), (21, 1), (10**6, 2), (0, 0)])
+def test_a_warm_up_in_pictures_has_fewer_known_motions(pictures, motions):
+    """Three steps of six random candidates are 18 pictures; of the two motions as many as the rest allows."""
+    config = get_config("quicktest").unlock()
+    config.probe.num_pictures = pictures
+    probe = HighLevelSettings.from_config(config).for_pictures().probe
+    assert (probe.num_random, probe.num_motion, probe.length) == (6, motions, 3)

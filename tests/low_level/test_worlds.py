@@ -81,6 +81,9 @@ def test_one_foot_far_off_loses_a_motion_where_that_is_asked_for(quick_ase, char
     moved, outcome = finish(begun)
     assert np.asarray(outcome.terminated).tolist() == [lost, False], "who follows nothing loses nothing"
     assert 0.03 < float(moved.error[0]) < 0.1
+    meant = stage.reference.bodies(character, moved.row, moved.moves)
+    np.testing.assert_array_equal(moved.row, [1, 0])
+    np.testing.assert_allclose(outcome.target.pos, meant.pos, atol=1e-6)
 
 
 def test_feet_and_travel_are_what_standing_still_in_a_walk_loses_most(character):
