@@ -61,7 +61,8 @@ def get_config(variant: str = "") -> ConfigDict:
             ratio_epsilon=0.2,
             epochs=4,
             minibatches=4,
-            actor_lr=3e-4,
+            actor_lr=1e-3,
+            last_actor_lr=1e-4,
             critic_lr=1e-3,
             max_grad_norm=1.0,
             sigma=0.1,  # exp(-2.3)
@@ -88,7 +89,7 @@ def get_config(variant: str = "") -> ConfigDict:
     )
 
     if variant == "demo":
-        config.updates = 60
+        config.updates = 80
         config.rollout.num_envs = 48
     elif variant == "quicktest":
         config.updates = 3
@@ -103,7 +104,11 @@ def get_config(variant: str = "") -> ConfigDict:
         config.rollout.update(dict(num_envs=1024, horizon=4, episode_length=10, instruction_axis="vmap"))
         config.probe.init_from_probe = False
         config.validation.update(dict(every=25, num_envs=64))
-        config.learner.update(dict(actor=(1024, 512), critic=(1024, 512), actor_lr=2e-5, critic_lr=1e-4, discount=0.99))
+        config.learner.update(
+            dict(
+                actor=(1024, 512), critic=(1024, 512), actor_lr=2e-5, last_actor_lr=2e-5, critic_lr=1e-4, discount=0.99
+            )
+        )
         config.surrogate.capacity = 16_384
     elif variant == "termination":  # many small trainings at once
         config.updates = 30

@@ -39,13 +39,15 @@ class Learning:
     Observations are normalised by the low-level controller's frozen statistics: its worlds are the same worlds.
     """
 
-    def __init__(self, settings: LearnerSettings, normalizer: Normalizer, obs_dim: int, latent_dim: int):
+    def __init__(self, settings: LearnerSettings, normalizer: Normalizer, obs_dim: int, latent_dim: int, updates: int):
         self._settings = settings
         self._normalizer = normalizer
         self._obs_dim = obs_dim
         self._head = LatentHead(latent_dim, settings.actor)
         self._critic = Critic(settings.critic)
-        self._actor_opt = _optimizer(settings.actor_lr, settings.max_grad_norm)
+        steps = updates * settings.epochs * settings.minibatches
+        falling = optax.cosine_decay_schedule(settings.actor_lr, steps, settings.last_actor_lr / settings.actor_lr)
+        self._actor_opt = _optimizer(falling, settings.max_grad_norm)
         self._critic_opt = _optimizer(settings.critic_lr, settings.max_grad_norm)
 
     def init(self, key: PRNGKey) -> Learner:
@@ -159,7 +161,7 @@ def aim(actor: Params, latent: jax.Array, norm: float) -> Params:
     return {"params": params}
 
 
-def _optimizer(lr: float, max_grad_norm: float) -> optax.GradientTransformation:
+def _optimizer(lr: optax.ScalarOrSchedule, max_grad_norm: float) -> optax.GradientTransformation:
     return optax.chain(optax.clip_by_global_norm(max_grad_norm), optax.adam(lr, eps=1e-5))
 
 

@@ -70,7 +70,8 @@ class LearnerSettings:
     ratio_epsilon: float
     epochs: int
     minibatches: int
-    actor_lr: float
+    actor_lr: float  # first update
+    last_actor_lr: float  # and last; a cosine in between
     critic_lr: float
     max_grad_norm: float
     sigma: float  # exploration noise of the unnormalised latent, first update

@@ -87,7 +87,7 @@ def compiled(env: HumanoidEnv, settings: HighLevelSettings) -> Programs:
 
 
 def make_learning(settings: HighLevelSettings, low_level: LowLevelController) -> Learning:
-    return Learning(settings.learner, low_level.normalizer, low_level.obs_dim, low_level.latent_dim)
+    return Learning(settings.learner, low_level.normalizer, low_level.obs_dim, low_level.latent_dim, settings.updates)
 
 
 def make_train(env: HumanoidEnv, settings: HighLevelSettings) -> Programs:
@@ -263,7 +263,7 @@ def make_train(env: HumanoidEnv, settings: HighLevelSettings) -> Programs:
             best_reward=kept(trial.reward, state.best_reward),
             best_update=jnp.where(better, state.update, state.best_update),
         )
-        return state, {"tried_reward": trial.reward, "tried_fell": trial.fell}
+        return state, {"tried_reward": trial.reward, "tried_fell": trial.fell, "kept_update": state.best_update}
 
     return init, update, keep_best
 

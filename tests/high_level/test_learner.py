@@ -14,8 +14,8 @@ OBS, LATENT = 3, 4
 @pytest.fixture(scope="module")
 def learning() -> Learning:
     config = get_config("quicktest").unlock()
-    config.learner.update(dict(actor_lr=1e-2, critic_lr=1e-2, epochs=4))
-    return Learning(HighLevelSettings.from_config(config).learner, Normalizer.create(OBS), OBS, LATENT)
+    config.learner.update(dict(actor_lr=1e-2, last_actor_lr=1e-2, critic_lr=1e-2, epochs=4))
+    return Learning(HighLevelSettings.from_config(config).learner, Normalizer.create(OBS), OBS, LATENT, config.updates)
 
 
 def test_aim_starts_the_policy_at_the_latent(learning):
@@ -68,3 +68,18 @@ def test_learns_to_point_where_the_reward_is(learning):
     assert rewards[0] < 0.3
     assert np.mean(rewards[-5:]) > 0.8
     assert all(np.isfinite(value) for value in metrics.values())
+
+
+def test_the_actors_steps_get_smaller_until_the_last_update():
+    config = get_config("quicktest").unlock()
+    config.learner.update(dict(actor_lr=1e-2, last_actor_lr=1e-4, max_grad_norm=1e9))
+    steps = config.learner.epochs * config.learner.minibatches
+    learner = HighLevelSettings.from_config(config).learner
+    learning = Learning(learner, Normalizer.create(OBS), OBS, LATENT, updates=3)
+    params, opt, moved = {"w": jnp.zeros(())}, learning._actor_opt.init({"w": jnp.zeros(())}), []
+    for _ in range(3 * steps + 2):
+        change, opt = learning._actor_opt.update({"w": jnp.ones(())}, opt, params)
+        moved.append(-float(change["w"]))
+    assert moved[0] == pytest.approx(1e-2, rel=1e-2) and moved[2 * steps] > 1e-3
+    assert moved[-2:] == pytest.approx([1e-4, 1e-4], rel=1e-2), "and goes on as small as that"
+    assert (np.diff(moved) < 1e-7).all()
