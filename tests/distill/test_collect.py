@@ -10,6 +10,7 @@ from stand_ins import LATENT_DIM
 from zoo_objects import parameters
 
 from anyskill_brax.distill.collect import Teachers, blank_worlds, collect
+from anyskill_brax.envs.humanoid_env import HumanoidEnv
 from anyskill_brax.envs.latent_env import LatentEnv
 from anyskill_brax.networks import LatentHead
 from anyskill_brax.policies import MultiSkillPolicy
@@ -51,9 +52,17 @@ def test_teachers_of_different_shapes_answer_in_their_own_rows():
     assert np.asarray(teachers.act(states, obs)[0]).argmax(-1).tolist() == [[0, 0], [1, 1], [3, 2], [3, 3]]
 
 
+class Alike(HumanoidEnv):
+    """Every start is the same: only who drives can make a difference."""
+
+    def standing(self, key, lead=()):
+        return self.place_default(lead)
+
+
 @pytest.fixture(scope="module")
-def played(env, low_level):
+def played(character, low_level):
     """Two latent steps: in column 0 the teachers drive, in column 1 the student; no noise on the latent."""
+    env = Alike(character, num_frames=low_level.style.num_frames)
     teachers = Teachers.create([constant_policy(AXES[0]), constant_policy(-AXES[0])])
     params = parameters(LatentHead(LATENT_DIM, (6,)), 5, jnp.zeros(223), jnp.zeros(3))
     student = MultiSkillPolicy(params, low_level.normalizer, jnp.eye(2, 3), (), LATENT_DIM, (6,))
