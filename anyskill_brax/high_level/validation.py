@@ -2,7 +2,7 @@
 
 Training sees a policy with its noise, a few seconds at a time. What it finds better there may fall in the fifth second,
 and a latent that was right from the beginning may be worn down on the way. So the first actor, and others every few
-updates, live through whole episodes of their own, always from the same starts. docs/experiments/validation.md
+updates, live through whole episodes of their own, always from the same starts. docs/decisions/0011-trained-as-graded.md
 """
 
 import jax
