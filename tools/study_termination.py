@@ -96,8 +96,7 @@ def main() -> int:
     began, ended, metrics = time.monotonic(), [], {}
     for done in range(1, settings.updates + 1):
         state, metrics = update(frozen, state)
-        if done % settings.validation.every == 0 or done == settings.updates:
-            state, _ = keep_best(frozen, state)
+        state = keep_best(frozen, state)[0] if settings.tries(done) else state
         ended.append(np.stack([np.asarray(metrics[name]) for name in ("gave_up", "over")]))
         print(f"{time.monotonic() - began:6.0f} s  update {done}/{settings.updates}", flush=True)
     gave_up, over = np.sum(ended, axis=0)

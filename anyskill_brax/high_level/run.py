@@ -156,7 +156,7 @@ def _run(
     saved = time.monotonic()
     for done in range(int(state.update) + 1, settings.updates + 1):
         state, metrics = update(state)
-        if done % settings.validation.every == 0 or done == settings.updates:
+        if settings.tries(done):
             state, tried = keep_best(state)
             metrics |= tried
         folder.log(done, _row(metrics, instructions))

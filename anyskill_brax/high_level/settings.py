@@ -120,6 +120,10 @@ class HighLevelSettings:
             seed=int(config["seed"]),
         )
 
+    def tries(self, done: int) -> bool:
+        """Whether the actors are tried after `done` updates."""
+        return done % self.validation.every == 0 or done == self.updates
+
     def for_pictures(self) -> "HighLevelSettings":
         """With a warm-up of no more than `num_pictures`: to an encoder of pictures each is dear."""
         probe = self.probe

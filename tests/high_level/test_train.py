@@ -46,7 +46,7 @@ def train_lines(env, controller, compass):
         state, _ = keep_best(frozen, state)
         for done in range(1, updates + 1):
             state, row = update(frozen, state)
-            if done % settings.validation.every == 0 or done == settings.updates:
+            if settings.tries(done):
                 state, tried = keep_best(frozen, state)
                 row |= tried
             metrics.append(row)
