@@ -89,7 +89,7 @@ def get_config(variant: str = "") -> ConfigDict:
     )
 
     if variant == "demo":
-        config.updates = 80
+        config.updates = 100
         config.rollout.num_envs = 48
     elif variant == "quicktest":
         config.updates = 3
