@@ -77,6 +77,13 @@ class LearnerSettings:
     sigma: float  # exploration noise of the unnormalised latent, first update
     final_sigma: float  # and last; geometric in between
 
+    def __post_init__(self):
+        if not 0.0 < self.last_actor_lr <= self.actor_lr:
+            raise UserError(
+                f"learner.last_actor_lr is {self.last_actor_lr:g}, learner.actor_lr {self.actor_lr:g}; expected a "
+                "learning rate above 0 and a last one that is no larger"
+            )
+
 
 @dataclass(frozen=True)
 class ValidationSettings:
@@ -88,7 +95,8 @@ class ValidationSettings:
 
     def __post_init__(self):
         if min(self.every, self.num_envs, self.length) < 1:
-            raise UserError(f"validation.every, num_envs and length are {self}; expected 1 or more each")
+            given = f"validation.every is {self.every}, num_envs {self.num_envs}, length {self.length}"
+            raise UserError(f"{given}; expected 1 or more each")
 
 
 @dataclass(frozen=True)

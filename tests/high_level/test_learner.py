@@ -6,6 +6,7 @@ import pytest
 from anyskill_brax.high_level.learner import Learning, aim
 from anyskill_brax.high_level.settings import HighLevelSettings
 from anyskill_brax.networks import Normalizer, sample_latents
+from anyskill_brax.types import UserError
 from configs.high_level import get_config
 
 OBS, LATENT = 3, 4
@@ -68,6 +69,14 @@ def test_learns_to_point_where_the_reward_is(learning):
     assert rewards[0] < 0.3
     assert np.mean(rewards[-5:]) > 0.8
     assert all(np.isfinite(value) for value in metrics.values())
+
+
+@pytest.mark.parametrize(("first", "last"), [(0.0, 0.0), (1e-3, 0.0), (1e-4, 1e-3), (float("nan"), 1e-4)])
+def test_learning_rates_that_cannot_be_are_refused(first, last):
+    config = get_config("quicktest").unlock()
+    config.learner.update(dict(actor_lr=first, last_actor_lr=last))
+    with pytest.raises(UserError, match=r"learner\.last_actor_lr"):
+        HighLevelSettings.from_config(config)
 
 
 def test_the_actors_steps_get_smaller_until_the_last_update():
