@@ -73,13 +73,13 @@ def start(
     latent_dim: int,
     num_worlds: int,
 ) -> Worlds:
-    """Fresh episodes for `W` worlds: reference-state, default-pose or fall-state starts (ASE, section 6.2).
+    """Fresh episodes for `W` worlds: reference-state, standing or fall-state starts (ASE, section 6.2).
 
     `follow_share []`: of worlds that follow a motion. Some of those that are to recover begin on the `way` up instead
     of in one of `fall_states`; some of those that follow, in a pose that can be held. Their latents are due at once:
     `renew_latents` draws them.
     """
-    keys = jax.random.split(key, 10)
+    keys = jax.random.split(key, 11)
     shape = (num_worlds,)
     follows = jax.random.bernoulli(keys[0], follow_share, shape)
     arrives = follows & jax.random.bernoulli(keys[8], settings.arrival_share, shape)
@@ -100,7 +100,7 @@ def start(
         fallen = select(on_the_way, env.place(way.qpos[moment], way.qvel[moment]), fallen)
     zero = jnp.zeros(shape, jnp.int32)
     return Worlds(
-        humanoid=select(from_default, env.place_default(shape), select(from_fall, fallen, on_reference)),
+        humanoid=select(from_default, env.standing(keys[10], shape), select(from_fall, fallen, on_reference)),
         latent=jnp.zeros((num_worlds, latent_dim)),
         source=jnp.where(arrives, source, row),
         row=row,

@@ -1,7 +1,7 @@
 """Two questions to small runs, three seeds each: what ASE's terms do, and what the warm start saves in samples.
 
 python docs/experiments/ablations.py terms --out results.jsonl         # from cloned networks; see ablations.md
-python docs/experiments/ablations.py deaf --out results.jsonl          # from such that do not hear the latent yet
+python docs/experiments/ablations.py faint --out results.jsonl         # from such that hear it faintly, and get up
 python docs/experiments/ablations.py from_scratch --out results.jsonl  # from fresh ones, as published
 python docs/experiments/ablations.py warm_start --out results.jsonl    # see warm-start.md
 python docs/experiments/ablations.py table --out results.jsonl
@@ -23,8 +23,10 @@ from anyskill_brax.character.humanoid import load_character
 from anyskill_brax.evaluate.controller import coverage, robustness, sphere
 from anyskill_brax.evaluate.controller.clips import Clips
 from anyskill_brax.evaluate.controller.stage import Stage, held
-from anyskill_brax.low_level import run, warm_start
+from anyskill_brax.low_level import lessons, run, warm_start
 from anyskill_brax.low_level import train as trainer
+from anyskill_brax.low_level.devices import ALONE
+from anyskill_brax.low_level.stage import Stage as TrainingStage
 from anyskill_brax.motion.synthesis import builtin_motions
 from anyskill_brax.networks import sample_latents
 
@@ -77,6 +79,23 @@ STARTS = {
     "tracking leads": FRESH,
     "neither": FRESH | ASE,
 }
+RISING = ASE | {  # lessons beforehand, as preset `rising` has them
+    "reward.weights.rising": 1.0,
+    "rising.rounds": 60,
+    "rising.falls": 256,
+    "start.fall_share": 0.45,
+    "start.rising_share": 0.5,
+    "start.recovery_share": 0.3,
+    "start.recovery_steps": 240,
+}
+FAINT = {  # an encoder and a discriminator that know something after 0.1 M samples, an actor that takes smaller steps
+    "learner.encoder_lr": 1e-3,
+    "learner.disc_lr": 3e-4,
+    "learner.disc_steps": 12,
+    "learner.actor_lr": 5e-5,
+    "start.recovery_steps": 120,
+}
+LOUDNESS = 0.2
 SCRATCH = {name: FRESH | TERMS[name] for name in ("no discovery", "no diversity")}  # beside "neither", which has both
 
 
@@ -180,24 +199,38 @@ class Results:
         print(json.dumps(row), flush=True)
 
 
-def deaf(arm: Arm, state: trainer.TrainState, seed: int) -> trainer.TrainState:
-    """`state` with an actor that stands as it did but does not hear the latent, and an encoder that knows nothing."""
+def risen(start: trainer.TrainState, seed: int) -> trainer.TrainState:
+    """`start` after lessons in getting up."""
+    arm = Arm(RISING)
+    stage = TrainingStage.create(arm.setup.settings, arm.setup.env, arm.setup.reference, ALONE)
+    state = arm.first(seed).replace(params=start.params)
+    actor = lessons.learn(
+        jax.random.PRNGKey(200 + seed), lessons.Rising(stage), state,
+        lambda name, step, metrics: print(f"  {name} {step}", {k: round(float(v), 3) for k, v in metrics.items()}),
+    )  # fmt: skip
+    return start.replace(params=start.params.replace(actor=actor))
+
+
+def faint(arm: Arm, state: trainer.TrainState, seed: int) -> trainer.TrainState:
+    """`state` with an actor that hears the latent LOUDNESS times as loud, and an encoder that knows nothing."""
     trunk = state.params.actor["params"]["trunk"]
     kernel = trunk["layer_0"]["kernel"]
     heard = kernel.shape[0] - arm.setup.settings.networks.latent_dim
-    trunk = trunk | {"layer_0": trunk["layer_0"] | {"kernel": kernel.at[heard:].set(0.0)}}
+    trunk = trunk | {"layer_0": trunk["layer_0"] | {"kernel": kernel.at[heard:].multiply(LOUDNESS)}}
     actor = {"params": state.params.actor["params"] | {"trunk": trunk}}
     return state.replace(params=state.params.replace(actor=actor, encoder=arm.first(seed).params.encoder))
 
 
 def terms(results: Results, experiment: str, seeds: list[int], million: float) -> None:
     """From each seed's cloned networks, `million` samples of ASE with and without each term."""
-    examiner, arms = Examiner(), {name: Arm(changes) for name, changes in TERMS.items()}
+    more = FAINT if experiment == "faint" else {}
+    examiner, arms = Examiner(), {name: Arm(changes | more) for name, changes in TERMS.items()}
     for seed in seeds:
         if all(results.has(experiment=experiment, arm=name, seed=seed) for name in TERMS):
             continue
         start, cost = warmed(arms["full"], seed)
-        start = deaf(arms["full"], start, seed) if experiment == "deaf" else start
+        if experiment == "faint":
+            start = faint(arms["full"], risen(start, seed), seed)
         if not results.has(experiment=experiment, arm="before", seed=seed):
             answers = examiner.everything(arms["full"].controller(start))
             results.add(experiment=experiment, arm="before", seed=seed, cost=cost, answers=answers)
@@ -266,14 +299,15 @@ def spread(values: np.ndarray) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("experiment", choices=("terms", "deaf", "from_scratch", "warm_start", "table"))
+    parser.add_argument("experiment", choices=("terms", "faint", "from_scratch", "warm_start", "table"))
     parser.add_argument("--out", type=Path, required=True, help="results, one line of JSON per run")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--million", type=float, help="samples per run; default 0.4 (terms, deaf), 0.5")
+    parser.add_argument("--million", type=float, help="samples per run; default 0.4 (terms), 0.6 (faint), 0.5")
     options = parser.parse_args()
     results = Results(options.out)
-    if options.experiment in ("terms", "deaf"):
-        terms(results, options.experiment, options.seeds, options.million or 0.4)
+    if options.experiment in ("terms", "faint"):
+        million = 0.6 if options.experiment == "faint" else 0.4
+        terms(results, options.experiment, options.seeds, options.million or million)
     elif options.experiment == "warm_start":
         starts(results, "warm_start", STARTS, options.seeds, options.million or 0.5)
     elif options.experiment == "from_scratch":

@@ -123,8 +123,11 @@ def test_starts_come_in_the_configured_shares(setup):
     assert follows.mean() == pytest.approx(0.5, abs=0.05)
     assert recovering[~follows].mean() == pytest.approx(settings.start.fall_share, abs=0.03)
     assert not recovering[follows].any()
-    standing = np.all(np.asarray(started.humanoid.physics.qpos) == setup.env.character.default_qpos, axis=-1)
+    # Standing is never twice alike, as when policies are graded.
+    joints = np.asarray(started.humanoid.physics.qpos)[:, 7:]
+    standing = ~follows & (np.abs(joints - setup.env.character.default_qpos[7:]).max(axis=-1) < 0.25)
     assert standing[~follows].mean() == pytest.approx(settings.start.default_share, abs=0.05)
+    assert (joints[standing].std(axis=0) > 0.02).all()
     # A followed motion starts on its reference, window included.
     row = np.asarray(started.row)[follows]
     np.testing.assert_array_equal(np.asarray(started.humanoid.physics.qpos)[follows], setup.reference.qpos[row])
