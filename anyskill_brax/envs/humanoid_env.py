@@ -40,7 +40,7 @@ class HumanoidEnv(Env):
 
     Args:
       character: from `load_character()`.
-      motions: reference-state starts come from here; None starts every episode from the default pose.
+      motions: reference-state starts come from here; None starts every episode standing.
       task: gives the reward of `step` and extra observations; see `envs/tasks`. Trainers of latents bring their own.
       num_frames: N, length of the discriminator's window.
       backend: "native" (MuJoCo's C engine, CPU threads) or "mjx" (JAX, any device).

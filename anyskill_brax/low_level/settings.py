@@ -24,7 +24,7 @@ class StartSettings:
     hold_max: int
     pose_share: float  # of held latents, those of a still pose that is to be reached and kept
     motion_latent_share: float  # of held latents, those taken from any reference window; the rest is from the sphere
-    default_share: float  # of free worlds' starts
+    default_share: float  # of free worlds' starts, those that stand, never twice alike
     fall_share: float
     num_fall_states: int
     fall_refresh: int  # updates after which other fall states are dropped; 0: never
