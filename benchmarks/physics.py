@@ -1,7 +1,7 @@
 """What the door to physics costs: HumanoidEnv inside a jitted scan against raw `mujoco.batch` on the same cores.
 
 Both play the same PD targets from the same pose, so poses and contacts are the same. Rounds alternate between the two
-and the median is reported. `--backend mjx` measures MJX instead (any JAX device; no raw counterpart).
+and the median is reported. `--backend mjx` or `warp` measures MJX instead (no raw counterpart).
 """
 
 import argparse
@@ -69,7 +69,7 @@ def main() -> None:
     parser.add_argument("--worlds", type=int, nargs="+", default=[256, 1024])
     parser.add_argument("--steps", type=int, default=60, help="control steps a round (default 60, two seconds)")
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--backend", default="native", choices=["native", "mjx"])
+    parser.add_argument("--backend", default="native", choices=["native", "mjx", "warp"])
     args = parser.parse_args()
     character = load_character()
     device = jax.devices()[0]

@@ -11,7 +11,7 @@ def get_config(variant: str = "") -> ConfigDict:
     """Variants: "" (2 CPU cores), "quicktest" (seconds)."""
     config = ConfigDict()
     config.seed = 0
-    config.backend = "native"  # physics: "native" (CPU) or "mjx"
+    config.backend = "native"  # physics: "native" (CPU), "mjx" or "warp"
     config.fall_height = 0.5  # [m] of the head, as the skills were trained
     config.checkpoint_seconds = 60.0
 

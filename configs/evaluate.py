@@ -11,7 +11,7 @@ def get_config(variant: str = "") -> ConfigDict:
     """Variants: "", "quick" (a first look)."""
     config = ConfigDict()
     config.seed = 0
-    config.backend = "native"  # physics: "native" (CPU) or "mjx"
+    config.backend = "native"  # physics: "native" (CPU), "mjx" or "warp"
     config.block = 256  # worlds stepped at a time
     config.stride = 5  # frames between windows of rollouts
     config.clip_stride = 3  # frames between windows of clips

@@ -14,7 +14,7 @@ def get_config(variant: str = "") -> ConfigDict:
     config = ConfigDict()
     config.seed = 0
     config.updates = 200
-    config.backend = "native"  # physics: "native" (CPU) or "mjx"
+    config.backend = "native"  # physics: "native" (CPU), "mjx" or "warp"
     config.motions = ()  # folders of .npz clips, or "builtin": reference-state starts; none = standing
     config.reference_start_prob = 0.5
     config.fall_height = 0.5  # [m] of the head; skills that lie or crawl: --set fall_height=0.15

@@ -23,7 +23,7 @@ def main() -> int:
     parser.add_argument("--random", type=int, default=200, help="random latents on the map")
     parser.add_argument("--anchors", type=int, default=8, help="latents with a way from each to each")
     parser.add_argument("--seconds", type=float, default=5.0, help="that a latent is held, and a way takes")
-    parser.add_argument("--backend", default="native", help="physics: native or mjx")
+    parser.add_argument("--backend", default="native", help="physics: native, mjx or warp")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
 

@@ -43,7 +43,7 @@ class HumanoidEnv(Env):
       motions: reference-state starts come from here; None starts every episode standing.
       task: gives the reward of `step` and extra observations; see `envs/tasks`. Trainers of latents bring their own.
       num_frames: N, length of the discriminator's window.
-      backend: "native" (MuJoCo's C engine, CPU threads) or "mjx" (JAX, any device).
+      backend: "native" (MuJoCo's C engine, CPU threads), "mjx" (JAX, any device) or "warp" (MJX-Warp).
       reference_start_prob: share of episodes that start on a reference frame.
       fall_height: an episode ends when the head's origin is lower than this [m].
       may_touch: an episode also ends when another body than these touches the floor; None lets every body.

@@ -17,7 +17,7 @@ class StepBatch(Protocol):
     ) -> PhysicsState: ...
 
 
-BACKENDS = ("native", "mjx")
+BACKENDS = ("native", "mjx", "warp")
 
 
 def make_step_batch(model: mujoco.MjModel, substeps: int, backend: str = "native") -> StepBatch:
@@ -26,8 +26,8 @@ def make_step_batch(model: mujoco.MjModel, substeps: int, backend: str = "native
         from anyskill_brax.physics import native
 
         return native.make_step_batch(model, substeps)
-    if backend == "mjx":
+    if backend in ("mjx", "warp"):
         from anyskill_brax.physics import mjx
 
-        return mjx.make_step_batch(model, substeps)
+        return mjx.make_step_batch(model, substeps, warp=backend == "warp")
     raise UserError(f"no physics backend {backend!r}; choose one of {', '.join(BACKENDS)}")

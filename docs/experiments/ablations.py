@@ -1,9 +1,10 @@
-"""Two questions to small runs, three seeds each: what ASE's terms do, and what the warm start saves in samples.
+"""Questions to small runs, three seeds each: what ASE's terms do, what the warm start saves, how large a net is needed.
 
 python docs/experiments/ablations.py terms --out results.jsonl         # from cloned networks; see ablations.md
 python docs/experiments/ablations.py faint --out results.jsonl         # from such that hear it faintly, and get up
 python docs/experiments/ablations.py from_scratch --out results.jsonl  # from fresh ones, as published
 python docs/experiments/ablations.py warm_start --out results.jsonl    # see warm-start.md
+python docs/experiments/ablations.py widths --out results.jsonl        # see network-sizes.md
 python docs/experiments/ablations.py table --out results.jsonl
 
 One line of JSON per run; runs that have theirs are not done again. `--million 0.02 --seeds 0` is a try of minutes.
@@ -20,7 +21,7 @@ import jax
 import numpy as np
 
 from anyskill_brax.character.humanoid import load_character
-from anyskill_brax.evaluate.controller import coverage, robustness, sphere
+from anyskill_brax.evaluate.controller import coverage, imitation, robustness, sphere
 from anyskill_brax.evaluate.controller.clips import Clips
 from anyskill_brax.evaluate.controller.stage import Stage, held
 from anyskill_brax.low_level import lessons, run, warm_start
@@ -96,6 +97,7 @@ FAINT = {  # an encoder and a discriminator that know something after 0.1 M samp
     "start.recovery_steps": 120,
 }
 LOUDNESS = 0.2
+WIDTHS = ((32,), (64, 32), (128, 64), (256, 128), (512, 256), (1024, 512))
 SCRATCH = {name: FRESH | TERMS[name] for name in ("no discovery", "no diversity")}  # beside "neither", which has both
 
 
@@ -272,6 +274,23 @@ def starts(results: Results, experiment: str, settings: dict[str, Any], seeds: l
             )  # fmt: skip
 
 
+def widths(results: Results, seeds: list[int]) -> None:
+    """Actors of several sizes after the same cloning: how well they imitate, and how fast they are."""
+    examiner = Examiner()
+    for seed in seeds:
+        for size in WIDTHS:
+            if results.has(experiment="widths", arm=str(size), seed=seed):
+                continue
+            arm = Arm({"networks.actor": size})
+            state, cost = warmed(arm, seed)
+            controller, clips = arm.controller(state), examiner.clips
+            found, _ = imitation.imitation(examiner.stage(controller), clips, 1, 10.0, 0.35, 5)
+            weights = sum(x.size for x in jax.tree.leaves(controller.params))
+            answers = {"kept": found.kept.share, "error": found.error.mean, "weights": weights}
+            answers |= examiner.survival(controller)[0]
+            results.add(experiment="widths", arm=str(size), seed=seed, cost=cost, answers=answers)
+
+
 def table(results: Results) -> None:
     """Means over seeds with their sample standard deviation, and the seeds; differences from "full" seed by seed."""
     runs = {(row["experiment"], row["arm"], row["seed"]): row for row in results.rows}
@@ -299,7 +318,7 @@ def spread(values: np.ndarray) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("experiment", choices=("terms", "faint", "from_scratch", "warm_start", "table"))
+    parser.add_argument("experiment", choices=("terms", "faint", "from_scratch", "warm_start", "widths", "table"))
     parser.add_argument("--out", type=Path, required=True, help="results, one line of JSON per run")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--million", type=float, help="samples per run; default 0.4 (terms), 0.6 (faint), 0.5")
@@ -312,6 +331,8 @@ def main() -> None:
         starts(results, "warm_start", STARTS, options.seeds, options.million or 0.5)
     elif options.experiment == "from_scratch":
         starts(results, "from_scratch", SCRATCH, options.seeds, options.million or 0.5)
+    elif options.experiment == "widths":
+        widths(results, options.seeds)
     else:
         table(results)
 

@@ -1,4 +1,6 @@
-"""The same two seconds from both engines."""
+"""The same two seconds from every engine."""
+
+import importlib.util
 
 import jax
 import jax.numpy as jnp
@@ -8,6 +10,7 @@ import pytest
 from anyskill_brax.character.humanoid import SUBSTEPS, Character
 from anyskill_brax.physics.door import make_step_batch
 from anyskill_brax.physics.state import PhysicsState
+from anyskill_brax.types import UserError
 
 STEPS = 60
 
@@ -44,19 +47,22 @@ def rollout(character: Character, backend: str, start: PhysicsState, ctrl: np.nd
 
 
 @pytest.mark.slow
-def test_two_seconds_agree_between_native_and_mjx(character):
+@pytest.mark.parametrize("backend", ("mjx", "warp"))
+def test_two_seconds_agree_with_native(character, backend):
     """Tolerances are about twice what was measured.
 
     Both start from the figure at rest on its feet. From its first touch-down, or from a fall, two seconds agree to
     centimetres only: both stop after four solver iterations, at an impact not at the same point.
     """
+    if backend == "warp":
+        pytest.importorskip("warp", reason="warp-lang is not installed (extra `gpu`)")
     ctrl = arm_swings(character)
     qpos = jnp.tile(character.default_qpos, (ctrl.shape[1], 1))
     standing = PhysicsState.create(qpos, jnp.zeros((ctrl.shape[1], character.model.nv)))
     settled = rollout(character, "native", standing, np.repeat(ctrl[:1], 60, axis=0))
     start = jax.tree.map(lambda x: jnp.asarray(x[-1]), settled)
 
-    native, mjx = (rollout(character, backend, start, ctrl) for backend in ("native", "mjx"))
+    native, mjx = (rollout(character, which, start, ctrl) for which in ("native", backend))
 
     assert native.qpos[:, :, 2].min() > 0.85  # they stand throughout
     moved = np.ptp(native.qpos[:, :, 7:], axis=0).max(-1)
@@ -66,3 +72,14 @@ def test_two_seconds_agree_between_native_and_mjx(character):
     assert gap[..., 3:7].max() < 7e-5  # root rotation, measured 3.3e-5
     assert gap[..., 7:].max() < 1.2e-4  # hinges [rad], measured 5.5e-5
     assert np.abs(native.qvel - mjx.qvel).max() < 1.4e-3  # measured 6.7e-4
+
+
+def test_a_backend_that_cannot_be_is_refused(character):
+    with pytest.raises(UserError, match="no physics backend 'bullet'; choose one of native, mjx, warp"):
+        make_step_batch(character.model, SUBSTEPS, "bullet")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("warp") is not None, reason="warp-lang is installed")
+def test_warp_says_what_it_lacks(character):
+    with pytest.raises(UserError, match=r"needs the package warp-lang.*anyskill-brax\[gpu\]"):
+        make_step_batch(character.model, SUBSTEPS, "warp")
