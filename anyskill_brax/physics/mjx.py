@@ -53,8 +53,8 @@ def _warp_model(model: mujoco.MjModel) -> mjx.Model:
         from mujoco.mjx.third_party.mujoco_warp import OverflowType
     except ImportError:
         raise UserError(
-            "backend 'warp' needs the package warp-lang, which is not installed; pip install 'anyskill-brax[gpu]', or "
-            "choose backend 'mjx' or 'native'"
+            "backend 'warp' needs the package warp-lang, which is not installed; pip install warp-lang (the extra "
+            "`gpu` has it), or choose backend 'mjx' or 'native'"
         ) from None
     warp.config.log_level = warp.LOG_WARNING
     device_model = mjx.put_model(model, impl="warp")

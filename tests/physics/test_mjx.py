@@ -81,5 +81,5 @@ def test_a_backend_that_cannot_be_is_refused(character):
 
 @pytest.mark.skipif(importlib.util.find_spec("warp") is not None, reason="warp-lang is installed")
 def test_warp_says_what_it_lacks(character):
-    with pytest.raises(UserError, match=r"needs the package warp-lang.*anyskill-brax\[gpu\]"):
+    with pytest.raises(UserError, match=r"needs the package warp-lang.*pip install warp-lang"):
         make_step_batch(character.model, SUBSTEPS, "warp")
