@@ -233,12 +233,14 @@ def quicktest_conditional(config: Any) -> None:
 
 def calm_small(config: Any) -> None:
     """The conditional objective on two CPU cores: an encoder of one second, tracking leads, negatives."""
+    rounds = config.warm_start.rounds
     conditional(config)
+    config.warm_start.update(dict(rounds=rounds, follow_share=0.8))
     config.total_samples = 20_000_000
     config.networks.update(dict(encoder_frames=30, disc_style=(64, 32), encoder=(128, 64)))
     config.reward.update(dict(tracking_fade=(10.0, 15.0), follow_share=(0.7, 0.0)))
     config.learner.update(
-        dict(sigma=0.055, actor_lr=1e-4, actor_rest=0, actor_rise=1, epochs=2, disc_negatives=1.0 / 3.0)
+        dict(sigma=0.05, actor_lr=1e-4, actor_rest=120, actor_rise=120, epochs=2, disc_negatives=1.0 / 3.0)
     )
 
 

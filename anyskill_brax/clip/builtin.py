@@ -89,7 +89,7 @@ class _Builtin:
 
     @functools.cached_property
     def _index(self) -> hashed_text.PhraseIndex:
-        return hashed_text.PhraseIndex(self._config["phrases"])
+        return hashed_text.PhraseIndex(self._config["phrases"], self._config.get("neutral_words", ()))
 
     def embed_text(self, texts: Sequence[str]) -> np.ndarray:
         """K texts -> `[K, D]` unit rows. TextError where a text is empty or too long."""

@@ -57,10 +57,14 @@ def buckets(texts: Sequence[str], num_buckets: int, multiple: int = 64) -> np.nd
 
 
 class PhraseIndex:
-    """The phrases a model was trained on: which is nearest to a text, and how much of the text they cover."""
+    """The phrases a model was trained on: which is nearest to a text, and how much of the text they cover.
 
-    def __init__(self, phrases: Sequence[str]):
+    `neutral` words ("please", "slowly") are those that the model has heard around phrases: they count neither way.
+    """
+
+    def __init__(self, phrases: Sequence[str], neutral: Sequence[str] = ()):
         self.phrases = tuple(phrases)
+        self._neutral = frozenset(neutral)
         counts = [Counter(grams(phrase)) for phrase in self.phrases]
         seen = Counter(gram for count in counts for gram in count)
         self._idf = {gram: float(np.log((1 + len(counts)) / (1 + n)) + 1.0) for gram, n in seen.items()}
@@ -93,7 +97,9 @@ class PhraseIndex:
 
     def evidence(self, text: str) -> np.ndarray:
         """What the confidence looks at, `[2]` in [0, 1]: similarity to the nearest phrase, share of known words."""
-        tokens = {f"w {token}" for token in words(text)}
-        weight = {token: self._idf.get(token, self._unseen) for token in tokens}
+        said = [word for word in words(text) if word not in self._neutral]
+        if not said:
+            return np.zeros(2)
+        weight = {token: self._idf.get(token, self._unseen) for token in (f"w {word}" for word in said)}
         known = sum(w for token, w in weight.items() if token in self._idf)
-        return np.array([self.similarity(text).max(), known / sum(weight.values())])
+        return np.array([self.similarity(" ".join(said)).max(), known / sum(weight.values())])

@@ -1,8 +1,9 @@
 """From an instruction to the predicates that decide it: a table of phrases, and no guessing beyond it.
 
-The phrases are those of `reward_model/phrases.toml`, whose attribute has a predicate of the same name, and those that
-the predicates bring. Words are compared after dropping articles and endings of verbs ("raising" is "raise"); a sentence
-of several known phrases joined by "and", "while", "with" or a comma asks for all of them, in any order.
+The phrases are those of the reward model's vocabulary (`reward_model/phrases.py`) whose attribute has a predicate of
+the same name, and those that the predicates bring. Words are compared after dropping articles and endings of verbs
+("raising" is "raise"); a sentence of several known phrases joined by "and", "while", "with" or a comma asks for all of
+them, in any order.
 """
 
 import functools
@@ -14,8 +15,8 @@ import numpy as np
 from anyskill_brax.clip.hashed_text import MAX_CHARS, words
 from anyskill_brax.evaluate.predicates import PREDICATES
 from anyskill_brax.evaluate.track import Mask, Track
-from anyskill_brax.reward_model.captions import gerund, third_person
 from anyskill_brax.reward_model.phrases import meanings, verbs
+from anyskill_brax.reward_model.wording import gerund, third_person
 
 Key = tuple[str, ...]
 PADDING = frozenset(

@@ -23,8 +23,8 @@ from anyskill_brax.evaluate.track import Track
 from anyskill_brax.high_level.eyes import Eyes, Render, camera_views
 from anyskill_brax.motion.io import Motion
 from anyskill_brax.motion.synthesis import builtin_motions
-from anyskill_brax.reward_model.captions import swap_sides
 from anyskill_brax.reward_model.poses import mirror
+from anyskill_brax.reward_model.wording import swap_sides
 from anyskill_brax.types import UserError
 
 LEARNABLE, AMBIGUOUS, OUTSIDE = "learnable", "ambiguous", "outside vocabulary"

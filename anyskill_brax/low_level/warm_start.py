@@ -1,4 +1,4 @@
-"""A warm start for the ASE objective: an encoder that knows the motions apart, and an actor cloned from a teacher.
+"""A warm start: an encoder that knows the motions apart, and an actor cloned from a teacher.
 
 Samples are dear on a CPU. The encoder is fitted to reference windows (neighbours close, others spread). Then the actor
 learns, by DAgger (Ross et al. 2011), to answer (observation, latent) as a teacher that sees the reference would
@@ -16,7 +16,6 @@ import numpy as np
 import optax
 from flax import struct
 
-from anyskill_brax.character.humanoid import LATENT_STEPS
 from anyskill_brax.envs import observations
 from anyskill_brax.envs.humanoid_env import HumanoidEnv, HumanoidState
 from anyskill_brax.low_level import losses
@@ -168,6 +167,7 @@ class Pupil:
         self._settings, self._env, self._reference = settings, env, reference
         self._latents, self._normalizer = latents, obs_normalizer
         self._actor: Any = Actor(env.character.action_dim, settings.networks.actor, settings.networks.style)
+        self._ahead = settings.networks.encoder_frames  # as in training, `worlds.renew_latents`
         warm = settings.warm_start
         self.teacher = Teacher.create(env.character, reference, warm.balance_gains)
         self._known = reference.still[:: max(1, reference.still.size // KNOWN_POSES)]  # [S]
@@ -212,11 +212,11 @@ class Pupil:
         return jnp.where(free, nearest, row), jnp.where(free[:, None], sphere, latent)
 
     def _coming(self, row: jax.Array, follows: jax.Array) -> jax.Array:
-        return jnp.where(follows, self._reference.ahead(row, LATENT_STEPS), row)
+        return jnp.where(follows, self._reference.ahead(row, self._ahead), row)
 
     def _hold(self, key: PRNGKey, follows: jax.Array) -> jax.Array:
         steps = jax.random.randint(key, follows.shape, *self._settings.warm_start.hold)
-        return jnp.where(follows, LATENT_STEPS, steps)
+        return jnp.where(follows, self._ahead, steps)
 
     def _fresh(self, key: PRNGKey, follows: jax.Array) -> Class:
         """New episodes: on the reference where a motion is followed; else on one still pose, about to reach another.

@@ -5,7 +5,6 @@ readings. A phrase is deserved as much as its best reading; a caption half as mu
 its mean phrase, so that a pose which does one thing of two is already nearer than one which does neither.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,55 +12,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from anyskill_brax.clip.reward import PROMPTS
-from anyskill_brax.reward_model.phrases import verbs
+from anyskill_brax.reward_model.wording import framed, is_standing, swap_sides
 
 PHRASES, READINGS = 3, 2
+MORE = (0.4, 0.38, 0.22)
+"""Shares of captions with no, one and two phrases after the first."""
 FAVOUR = 4
 """How many times more often a favoured attribute begins a caption."""
-JOINTS = ("{} and {}", "{}, {}", "{} while you {}", "{} with {}", "{} and also {}", "{} then {}")
-FRAMES = (
-    "somebody who should {}",
-    "please {}",
-    "{} now",
-    "try to {}",
-    "a figure: {}",
-    "the character has to {}",
-    "{} once more",
-)
-
-
-def gerund(verb: str) -> str:
-    """raise -> raising, sit -> sitting, lie -> lying."""
-    if verb.endswith("ie"):
-        return verb[:-2] + "ying"
-    if verb.endswith("e") and not verb.endswith(("ee", "oe")):
-        return verb[:-1] + "ing"
-    if re.fullmatch(r"[^aeiou]*[aeiou][bdgmnprt]", verb) or verb == "squat":
-        return verb + verb[-1] + "ing"
-    return verb + "ing"
-
-
-def third_person(verb: str) -> str:
-    """raise -> raises, crouch -> crouches, carry -> carries."""
-    if re.search(r"[^aeiou]y$", verb):
-        return verb[:-1] + "ies"
-    return verb + ("es" if verb.endswith(("s", "sh", "ch", "x", "o")) else "s")
-
-
-def inflect(phrase: str, rng: np.random.Generator) -> str:
-    """The phrase as it is, or, where it begins with a verb, now and then "raising ..." or "a person raises ..."."""
-    verb, _, rest = phrase.partition(" ")
-    if verb not in verbs() or rng.random() < 0.65:
-        return phrase
-    form = rng.integers(3)
-    start = (gerund(verb), f"someone is {gerund(verb)}", f"a person {third_person(verb)}")[form]
-    return f"{start} {rest}".strip().replace(" your ", " their " if form else " your ")
-
-
-def swap_sides(text: str) -> str:
-    """The caption of the mirrored pose."""
-    return re.sub(r"\b(left|right)\b", lambda m: "right" if m[0] == "left" else "left", text)
+UPRIGHT = "upright"
+DOWN = {
+    *("sit", "sit_legs_out", "sit_knees_up", "lie_back", "lie_front", "lie_left", "lie_right", "all_fours", "plank"),
+    *("kneel", "left_knee_down", "right_knee_down", "squat", "rise", "lower"),
+}
+"""Attributes of a body that does not stand."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +52,23 @@ def _readings(names: Sequence[str], column: Mapping[str, int], absent: int) -> l
     return [(columns * READINGS)[:READINGS] if columns else [absent] * READINGS]
 
 
+class Standing:
+    """When "stand with ..." may be said of a pose of `holds [N, A]`, and whether it then asks for standing upright:
+    not of those who stand on one leg or bow."""
+
+    def __init__(self, names: Sequence[str], holds: np.ndarray):
+        self._down = holds[:, [name in DOWN for name in names]].any(axis=1)
+        self._upright = holds[:, [name == UPRIGHT for name in names]].any(axis=1)
+        self._goes = (holds & self._upright[:, None]).sum(axis=0) > 0.02 * holds.sum(axis=0)
+
+    def means_upright(self, chosen: Sequence[int]) -> bool:
+        return bool(self._goes[list(chosen)].all())
+
+    def may(self, frame: str, pose: int, chosen: Sequence[int]) -> bool:
+        stands = not self._down[pose] and (self._upright[pose] or not self.means_upright(chosen))
+        return bool(stands) or not is_standing(frame)
+
+
 def compose(
     meanings: Mapping[str, tuple[str, ...]],
     names: Sequence[str],
@@ -110,6 +90,7 @@ def compose(
         for name in means:
             spoken[column[name]].append(phrase)
     holds = degrees > 0.5
+    stands = Standing(names, holds)
     shown = [np.flatnonzero(holds[:, a]) for a in range(len(names))]
     usable = [a for a in range(len(names)) if spoken[a] and len(shown[a])]
     usable += [a for a in usable if names[a] in favoured] * FAVOUR
@@ -119,17 +100,15 @@ def compose(
         first = usable[i % len(usable)]
         pose = int(rng.choice(shown[first]))
         others = [a for a in np.flatnonzero(holds[pose]) if a != first and spoken[a]]
-        count = min(int(rng.choice(PHRASES, p=[0.55, 0.3, 0.15])), len(others))
+        count = min(int(rng.choice(PHRASES, p=MORE)), len(others))
         weight = rarity[others] / rarity[others].sum() if others else None
         chosen = [first, *(rng.choice(others, count, replace=False, p=weight) if count else ())]
         phrases = [spoken[a][rng.integers(len(spoken[a]))] for a in rng.permutation(chosen)]
-        text = inflect(phrases[0], rng)
-        for phrase in phrases[1:]:
-            text = JOINTS[rng.integers(len(JOINTS))].format(text, phrase)
-        way = rng.random()
-        frames = PROMPTS if way < 0.35 else FRAMES if way < 0.5 else ("{}",)
-        texts.append(frames[rng.integers(len(frames))].format(text))
+        text, frame = framed(phrases, lambda frame, p=pose, c=chosen: stands.may(frame, p, c), rng)
+        texts.append(text)
         rows = [_readings(meanings[phrase], column, len(names))[0] for phrase in phrases]
+        if is_standing(frame) and len(rows) < PHRASES and stands.means_upright(chosen):
+            rows.append([column[UPRIGHT]] * READINGS)
         attributes.append(rows + [[len(names)] * READINGS] * (PHRASES - len(rows)))
         source.append(pose)
     array = np.array(attributes, np.int32)

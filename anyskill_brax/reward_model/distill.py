@@ -227,8 +227,11 @@ def _placed(rows: jax.Array, number: int, row: jax.Array | np.ndarray) -> np.nda
 
 def frozen(settings: DistillSettings, teacher: BuiltinPose, params: Any) -> BuiltinImage:
     """The tower without its hints, beside the teacher's text side."""
-    keep = ("format", "dim", "text", "character_sha256", "phrases_sha256", "phrases_part", "phrases", "confidence")
-    config = {key: teacher.config()[key] for key in keep} | {
+    keep = {
+        *("format", "dim", "text", "character_sha256", "phrases_sha256", "phrases_part", "phrases"),
+        *("neutral_words", "confidence"),
+    }
+    config = {key: value for key, value in teacher.config().items() if key in keep} | {
         "kind": "image",
         "name": "builtin-image",
         "image": {"convs": list(settings.convs), "widths": list(settings.widths)},

@@ -1,4 +1,5 @@
-"""What people call each posecode. The words are in `phrases.toml`, in a small grammar; this file reads them.
+"""What people call each posecode. The words are in `phrases.toml`, in a small grammar, and in `spoken.toml`, as
+writers put them who knew only what each posecode means; this file reads them.
 
 The reward and the judge learn from disjoint halves of the phrases: what gives the reward never grades.
 """
@@ -11,16 +12,31 @@ import tomllib
 from importlib import resources
 
 PARTS = ("reward", "judge")
+FILES = ("phrases.toml", "spoken.toml")
+LIMBS = "arm|hand|palm|fist|elbow|leg|foot|knee|heel"
+
+
+def _text(file: str) -> str:
+    return (resources.files("anyskill_brax.reward_model") / file).read_text()
 
 
 @functools.cache
 def _source() -> dict:
-    text = (resources.files("anyskill_brax.reward_model") / "phrases.toml").read_text()
-    return {**tomllib.loads(text), "sha256": hashlib.sha256(text.encode()).hexdigest()}
+    """`phrases.toml`, with the phrases of `spoken.toml` among its own and its frames beside them."""
+    grammar, spoken = (tomllib.loads(_text(file)) for file in FILES)
+    phrases = {name: [*grammar["phrases"].get(name, ()), *texts] for name, texts in spoken["phrases"].items()}
+    return {**grammar, "phrases": {**grammar["phrases"], **phrases}, "frames": spoken["frames"]}
 
 
+@functools.cache
 def phrases_sha256() -> str:
-    return _source()["sha256"]
+    """Of both files."""
+    return hashlib.sha256("".join(map(_text, FILES)).encode()).hexdigest()
+
+
+def frames(form: str) -> tuple[str, ...]:
+    """What people say around a phrase: "verb" and "noun" frames with a slot, "manner"s that follow it."""
+    return tuple(_source()["frames"][form])
 
 
 def unrelated() -> tuple[str, ...]:
@@ -47,18 +63,26 @@ def expand(template: str) -> list[str]:
     return [" ".join("".join(choice).split()) for choice in itertools.product(*options)]
 
 
+def unsided(text: str) -> str | None:
+    """ "raise your left arm" -> "raise one arm", which means either; None where no side of one limb is named."""
+    found = list(re.finditer(r"\b(?:left|right)\b", text))
+    neutral = re.sub(rf"\b(?:(?:your|the|his|her|their) )?(?:left|right) ({LIMBS})\b", r"one \1", text)
+    return neutral if len(found) == 1 and neutral != text else None
+
+
 def _sided(text: str, side: str) -> str:
     return text.replace("<side>", side).replace("<other>", "right" if side == "left" else "left")
 
 
 @functools.cache
 def all_phrases() -> dict[str, tuple[str, ...]]:
-    """Every attribute's phrases, without repeats, sides filled in, sorted by attribute."""
+    """Every attribute's phrases, without repeats, sides filled in or left open, sorted by attribute."""
     out: dict[str, tuple[str, ...]] = {}
     for name, templates in _source()["phrases"].items():
         for side in ("left", "right") if "<side>" in name else ("",):
             texts = [_sided(text, side) for template in templates for text in expand(template)]
-            out[_sided(name, side)] = tuple(dict.fromkeys(texts))
+            either = [open for text in texts if side and (open := unsided(text))]
+            out[_sided(name, side)] = tuple(dict.fromkeys([*texts, *either]))
     return dict(sorted(out.items()))
 
 

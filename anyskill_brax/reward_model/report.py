@@ -12,10 +12,10 @@ from anyskill_brax.character.humanoid import Character
 from anyskill_brax.character.kinematics import forward_kinematics
 from anyskill_brax.clip.builtin import BuiltinModel, BuiltinPose
 from anyskill_brax.clip.reward import embed_goals
-from anyskill_brax.reward_model.captions import swap_sides
 from anyskill_brax.reward_model.optimise import climb, standing
 from anyskill_brax.reward_model.phrases import antonyms, meanings, part_of, unrelated
 from anyskill_brax.reward_model.posecodes import attribute_names, degrees
+from anyskill_brax.reward_model.wording import swap_sides
 from anyskill_brax.types import UserError
 
 SENTENCES: dict[str, tuple[str, ...]] = {

@@ -5,7 +5,9 @@ A cosine is fitted to the degree to which a pose deserves a caption, T in [0, 1]
     L = sum_bc w_bc BCE(T_bc, sigmoid(k z_b . g_c + c))            (sigmoid contrastive, many positives per caption)
 
 with k, c learned and w balancing the few positives. Each batch holds every caption beside its mirror image, so that
-left and right must be told apart. A few times the model is climbed: poses that it likes for a caption join the others,
+left and right must be told apart. What can be meant (an attribute, or either of two) has a direction of its own that
+is learnt from the same loss, and a caption is drawn to the sum of the directions of its phrases: so a sentence about
+two limbs means both. A few times the model is climbed: poses that it likes for a caption join the others,
 with the degree that geometry gives them, so that what fools it is learnt from.
 """
 
@@ -24,6 +26,7 @@ from anyskill_brax.clip import hashed_text
 from anyskill_brax.clip.builtin import CLIP_FEATURES, FORMAT, BuiltinPose, tensors_of
 from anyskill_brax.clip.towers import POSE_FEATURES, PoseTower, TextTower
 from anyskill_brax.motion.io import Motion
+from anyskill_brax.networks import unit
 from anyskill_brax.reward_model.captions import Captions, caption_degrees, compose
 from anyskill_brax.reward_model.optimise import climb, scattered
 from anyskill_brax.reward_model.phrases import meanings, part_of, phrases_of, phrases_sha256, unrelated
@@ -61,6 +64,7 @@ class TrainSettings:
     weight_decay: float
     max_grams: int  # of a caption in training; a longer one loses the word pieces at its end
     gram_dropout: float
+    sum_weight: float  # of a caption's distance to the sum of what its phrases mean
     feature_noise: float  # on normalised pose features
     dim: int
     num_buckets: int
@@ -91,11 +95,20 @@ def pose_features(character: Character, data: PoseData, which: str) -> np.ndarra
     return in_chunks(features, data.qpos, data.qvel)
 
 
-def _loss(params: dict, towers: tuple[PoseTower, TextTower], batch: dict[str, jax.Array]) -> jax.Array:
+def _loss(
+    params: dict, towers: tuple[PoseTower, TextTower], batch: dict[str, jax.Array], sum_weight: float
+) -> jax.Array:
     pose = towers[0].apply({"params": params["pose"]}, batch["norm_features"])
     text = towers[1].apply({"params": params["text"]}, batch["ids"], batch["keep"])
-    logits = jnp.exp(params["scale"]) * jnp.asarray(pose) @ jnp.asarray(text).T + params["offset"]
-    return caption_loss(logits, batch["degrees"], batch["attributes"])
+    single = unit(params["single"])
+
+    def fit(goals: jax.Array, attributes: jax.Array) -> jax.Array:
+        logits = jnp.exp(params["scale"]) * jnp.asarray(pose) @ goals.T + params["offset"]
+        return caption_loss(logits, batch["degrees"], attributes)
+
+    said = (batch["means"] >= 0)[..., None] * jax.lax.stop_gradient(single)[batch["means"]]
+    apart = 1.0 - jnp.sum(jnp.asarray(text) * unit(said.sum(axis=1)), axis=-1)
+    return fit(jnp.asarray(text), batch["attributes"]) + fit(single, batch["singles"]) + sum_weight * apart.mean()
 
 
 def caption_loss(logits: jax.Array, degrees: jax.Array, attributes: jax.Array) -> jax.Array:
@@ -125,10 +138,12 @@ def _make_update(settings: TrainSettings, towers: tuple[PoseTower, TextTower], o
             "ids": ids,
             "keep": jax.random.bernoulli(key_keep, 1.0 - settings.gram_dropout, ids.shape),
             "attributes": jnp.concatenate([data["attributes"][chosen], data["mirrored_attributes"][chosen]]),
+            "means": jnp.concatenate([data["means"][chosen], data["mirrored_means"][chosen]]),
+            "singles": data["singles"],
             "norm_features": norm_features + noise,
             "degrees": data["degrees"][poses],
         }
-        loss, grads = jax.value_and_grad(_loss)(params, towers, batch)
+        loss, grads = jax.value_and_grad(_loss)(params, towers, batch, settings.sum_weight)
         step, moments = optimiser.update(grads, moments, params)
         return optax.apply_updates(params, step), moments, loss
 
@@ -185,9 +200,16 @@ def mine(
     return {"norm_features": jnp.asarray(norm_features), "degrees": jnp.asarray(poses.degrees)}
 
 
-def fit_confidence(phrases: Sequence[str], seen_elsewhere: Sequence[str], alien: Sequence[str]) -> dict[str, Any]:
+def neutral_words(captions: Captions, phrases: Sequence[str]) -> list[str]:
+    """Words that stand around phrases and in none: of frames, joints and manners."""
+    heard, own = ({word for text in texts for word in hashed_text.words(text)} for texts in (captions.texts, phrases))
+    return sorted(heard - own)
+
+
+def fit_confidence(
+    index: hashed_text.PhraseIndex, seen_elsewhere: Sequence[str], alien: Sequence[str]
+) -> dict[str, Any]:
     """Logistic regression on `PhraseIndex.evidence`: unseen phrases about poses against `alien` sentences."""
-    index = hashed_text.PhraseIndex(phrases)
     inputs = np.stack([index.evidence(text) for text in [*seen_elsewhere, *alien]])
     labels = np.concatenate([np.ones(len(seen_elsewhere)), np.zeros(len(alien))])
     weight = np.where(labels > 0, 0.5 / len(seen_elsewhere), 0.5 / len(alien))
@@ -199,6 +221,17 @@ def fit_confidence(phrases: Sequence[str], seen_elsewhere: Sequence[str], alien:
         hessian = (design * (weight * p * (1 - p))[:, None]).T @ design + 1e-4 * np.eye(3)
         theta -= np.linalg.solve(hessian, gradient)
     return {"weights": theta[:2].tolist(), "bias": float(theta[2])}
+
+
+def single_meanings(captions: Captions, absent: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What one phrase can mean, as captions of their own `[S, 3, 2]`; which of them each phrase of every caption, and
+    of its mirror image, is: `[C, 3]` each, -1 where there is none."""
+    both = np.stack([captions.attributes, captions.mirrored_attributes])
+    rows, which = np.unique(np.sort(both, axis=-1).reshape(-1, 2), axis=0, return_inverse=True)
+    which = np.where((rows == absent).all(axis=-1), -1, np.arange(len(rows)))[which].reshape(both.shape[:-1])
+    singles = np.full((len(rows), *captions.attributes.shape[1:]), absent)
+    singles[:, 0] = rows
+    return singles[rows[:, 0] != absent].astype(np.int32), which[0], which[1]
 
 
 def _forget_unseen(text_params: dict, seen: np.ndarray) -> dict:
@@ -236,6 +269,7 @@ def train_pose_model(
         "degrees": np.concatenate([data.degrees, data.degrees[first]]),
     }
     arrays["norm_features"] = normalized(arrays["norm_features"], stats)
+    arrays["singles"], arrays["means"], arrays["mirrored_means"] = single_meanings(captions, len(names))
     tensors = {key: jnp.asarray(value) for key, value in arrays.items()}
     text = TextTower(
         num_buckets=settings.num_buckets,
@@ -245,10 +279,11 @@ def train_pose_model(
         dim=settings.dim,
     )
     towers = (PoseTower(widths=settings.pose_widths, dim=settings.dim), text)
-    key_pose, key_text, key_train = jax.random.split(jax.random.key(settings.seed), 3)
+    key_pose, key_text, key_single, key_train = jax.random.split(jax.random.key(settings.seed), 4)
     params = {
         "pose": towers[0].init(key_pose, tensors["norm_features"][:1])["params"],
         "text": towers[1].init(key_text, tensors["ids"][:1])["params"],
+        "single": jax.random.normal(key_single, (len(arrays["singles"]), settings.dim)),
         "scale": jnp.log(10.0),
         "offset": jnp.asarray(-4.0),
     }
@@ -266,6 +301,8 @@ def train_pose_model(
         if (number + 1) % 500 == 0:
             log(f"{name}: update {number + 1}/{settings.updates}  loss {np.mean(losses[-500:]):.4f}")
     held_out = [text for text in meanings() if part_of(text) != part]
+    neutral = neutral_words(captions, list(vocabulary))
+    index = hashed_text.PhraseIndex(list(vocabulary), neutral)
     config = {
         "format": FORMAT,
         "kind": "pose",
@@ -278,7 +315,8 @@ def train_pose_model(
         "phrases_sha256": phrases_sha256(),
         "phrases_part": part,
         "phrases": list(vocabulary),
-        "confidence": fit_confidence(list(vocabulary), held_out[::2], unrelated()[::2]),
+        "neutral_words": neutral,
+        "confidence": fit_confidence(index, held_out[::2], unrelated()[::2]),
         "training": asdict(settings),
     }
     text_params = _forget_unseen(params["text"], np.union1d(ids, mirrored_ids))

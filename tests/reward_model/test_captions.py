@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from anyskill_brax.reward_model import phrases
-from anyskill_brax.reward_model.captions import caption_degrees, compose, gerund, swap_sides, third_person
+from anyskill_brax.reward_model.captions import caption_degrees, compose
 from anyskill_brax.reward_model.posecodes import attribute_names, mirror_name
+from anyskill_brax.reward_model.wording import gerund, swap_sides, third_person
 
 
 def test_expand():

@@ -1,6 +1,8 @@
 """What is shipped understands what was asked of it, on phrases that it never learnt."""
 
 import json
+import re
+import tomllib
 from pathlib import Path
 
 import jax
@@ -8,16 +10,21 @@ import numpy as np
 import pytest
 
 import skill_zoo
+from anyskill_brax.clip.hashed_text import words
 from anyskill_brax.clip.towers import POSE_FEATURES
 from anyskill_brax.evaluate.alignment import KINEMATIC, asked_texts
 from anyskill_brax.evaluate.instructions import meaning
 from anyskill_brax.motion.synthesis import builtin_motions
-from anyskill_brax.reward_model import report
-from anyskill_brax.reward_model.phrases import phrases_of
+from anyskill_brax.reward_model import phrases, report, run
+from anyskill_brax.reward_model.motioncodes import MOVEMENTS
+from anyskill_brax.reward_model.phrases import phrases_of, unrelated
 from anyskill_brax.reward_model.posecodes import attribute_names
+from anyskill_brax.reward_model.poses import in_chunks
+from anyskill_brax.reward_model.train import pose_features
 from anyskill_brax.reward_model.windows import make_windows
 
 PHRASES = Path(__file__).parent / "test_phrases.json"
+BLIND = json.loads((Path(__file__).parent / "blind_phrases.json").read_text())
 KINDS = ["walk", "walk_backwards", "sit", "squats", "crouch", "kneel_both", "turn_around", "stand"]
 
 
@@ -36,10 +43,31 @@ def test_forward_from_backward_and_sitting_down_from_standing_up(character, name
     assert scores["forward_backward"] >= 0.9 and scores["sit_stand"] >= 0.9
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["builtin-pose", "builtin-judge"])
+def test_what_a_writer_says_who_has_not_seen_the_vocabulary(character, name):
+    model = skill_zoo.load(f"humanoid/{name}", skill_zoo.PACKAGED)
+    names, data = attribute_names(character), run.test_poses(character, seed=77)
+    features = in_chunks(jax.jit(model.embed_features), pose_features(character, data, model.config()["input"]))
+    held = {kind: texts for kind, texts in BLIND["phrases"].items() if kind not in MOVEMENTS and "<" not in kind}
+    texts = {text: (kind,) for kind, said in held.items() for text in said}
+    assert report.phrase_scores(names, model, features, data.degrees > 0.5, texts)["auc"] >= 0.92
+    known, alien = (np.mean(model.text_confidence(said) > 0.5) for said in (list(texts), list(unrelated())))
+    assert known >= 0.8 and alien <= 0.1
+
+
 def test_training_never_reads_the_test_phrases():
     root = Path(__file__).parents[2]
     sources = [*(root / "anyskill_brax").rglob("*.py"), *(root / "configs").rglob("*.py")]
-    assert not [str(path) for path in sources if "test_phrases.json" in path.read_text()]
+    assert not [str(path) for path in sources if re.search("(test|blind)_phrases.json", path.read_text())]
+
+
+def test_no_blind_phrase_was_written_for_training():
+    spoken = tomllib.loads((Path(phrases.__file__).parent / "spoken.toml").read_text())["phrases"]
+    learnt = {tuple(words(text)) for texts in spoken.values() for text in texts}
+    said = [text for texts in BLIND["phrases"].values() for text in texts] + [e["text"] for e in BLIND["composed"]]
+    given = [text for entry in json.loads(PHRASES.read_text())["entries"] for text in entry["phrases"]]
+    assert not learnt & {tuple(words(text)) for text in [*said, *given]}
 
 
 def test_the_study_asks_enough_and_only_what_geometry_can_decide():

@@ -10,11 +10,21 @@ import numpy as np
 import pytest
 
 from anyskill_brax.clip.builtin import load_builtin
+from anyskill_brax.clip.hashed_text import PhraseIndex
 from anyskill_brax.reward_model import report
+from anyskill_brax.reward_model.captions import Captions
 from anyskill_brax.reward_model.phrases import phrases_of
 from anyskill_brax.reward_model.posecodes import attribute_names
 from anyskill_brax.reward_model.poses import in_chunks
-from anyskill_brax.reward_model.train import TrainSettings, fit_confidence, make_poses, pose_features, train_pose_model
+from anyskill_brax.reward_model.train import (
+    TrainSettings,
+    fit_confidence,
+    make_poses,
+    neutral_words,
+    pose_features,
+    single_meanings,
+    train_pose_model,
+)
 
 SMALL = TrainSettings(
     seed=3,
@@ -32,6 +42,7 @@ SMALL = TrainSettings(
     weight_decay=1e-4,
     max_grams=64,
     gram_dropout=0.1,
+    sum_weight=1.0,
     feature_noise=0.05,
     dim=32,
     num_buckets=4096,
@@ -76,7 +87,8 @@ def test_auc_by_hand():
 
 
 def test_confidence_separates_known_words_from_others():
-    fitted = fit_confidence(["raise the arm", "walk on"], ["raise one arm", "walk"], ["bake bread", "file taxes"])
+    index = PhraseIndex(["raise the arm", "walk on"])
+    fitted = fit_confidence(index, ["raise one arm", "walk"], ["bake bread", "file taxes"])
     known, alien = (np.dot(fitted["weights"], evidence) + fitted["bias"] for evidence in ([0.9, 1.0], [0.0, 0.0]))
     assert known > 0 > alien
 
@@ -103,3 +115,16 @@ def test_one_command_trains_reward_judge_and_image(tmp_path, monkeypatch):
     for name in ("pose", "judge"):
         assert json.loads((tmp_path / name / "report.json").read_text())["unseen_phrases"]["auc"] > 0.8
     assert image["teacher_sha256"] == load_builtin(tmp_path / "pose").sha256
+
+
+def test_what_single_phrases_mean():
+    """Attributes 0 and 1 are mirror images, 2 its own, 3 absent. One caption says "either, and 2", one "0"."""
+    attributes = np.array([[[1, 0], [2, 2], [3, 3]], [[0, 0], [3, 3], [3, 3]]])
+    mirrored = np.array([[[0, 1], [2, 2], [3, 3]], [[1, 1], [3, 3], [3, 3]]])
+    captions = Captions(
+        ("either and squat", "left up"), ("either and squat", "right up"), attributes, mirrored, np.zeros(2)
+    )
+    singles, means, mirrored_means = single_meanings(captions, absent=3)
+    assert singles[:, 0].tolist() == [[0, 0], [0, 1], [1, 1], [2, 2]] and (singles[:, 1:] == 3).all()
+    assert means.tolist() == [[1, 3, -1], [0, -1, -1]] and mirrored_means.tolist() == [[1, 3, -1], [2, -1, -1]]
+    assert neutral_words(captions, ["left up", "squat", "either"]) == ["and"]
