@@ -88,6 +88,7 @@ def get_config(variant: str = "") -> ConfigDict:
         config.motion_variants = 0
         config.encoder.update(
             dict(num_poses=4000, num_captions=8000, updates=1200, batch=128, num_mined=0, mining_rounds=0)
+            | dict(num_buckets=12_288, text_hidden=256)
         )
         config.temporal.update(
             dict(motion_variants=0, num_motion=0, num_random=400, num_captions=600, updates=40, batch=32)
