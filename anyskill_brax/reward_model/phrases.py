@@ -81,7 +81,7 @@ def all_phrases() -> dict[str, tuple[str, ...]]:
     for name, templates in _source()["phrases"].items():
         for side in ("left", "right") if "<side>" in name else ("",):
             texts = [_sided(text, side) for template in templates for text in expand(template)]
-            either = [open for text in texts if side and (open := unsided(text))]
+            either = [loose for text in texts if side and (loose := unsided(text))]
             out[_sided(name, side)] = tuple(dict.fromkeys([*texts, *either]))
     return dict(sorted(out.items()))
 

@@ -18,12 +18,12 @@ def test_form(phrase, form):
 
 
 @pytest.mark.parametrize(
-    ("text", "open"),
+    ("text", "loose"),
     [("raise your left arm", "raise one arm"), ("right knee up", "one knee up"), ("turn left", None),
      ("left hand on the right knee", None), ("raise both arms", None), ("hop on the right foot", "hop on one foot")],
 )  # fmt: skip
-def test_a_side_left_open(text, open):
-    assert phrases.unsided(text) == open
+def test_a_side_left_open(text, loose):
+    assert phrases.unsided(text) == loose
 
 
 def test_a_side_left_open_means_either():
