@@ -50,6 +50,7 @@ def get_config(variant: str = "") -> ConfigDict:
             imitate_steps=300,
             imitate_noise=0.1,
             imitate_lr=1e-3,
+            imitate_leads=(0, 10),
         )
     )
     config.learner = ConfigDict(

@@ -20,8 +20,8 @@ from anyskill_brax.high_level.instructions import Instruction
 from anyskill_brax.high_level.probe import Findings, motion_rows
 from anyskill_brax.high_level.repertoire import Repertoire
 from anyskill_brax.high_level.reward import Goal
-from anyskill_brax.high_level.settings import HighLevelSettings
-from anyskill_brax.high_level.train import Frozen, TrainState, compiled, make_learning
+from anyskill_brax.high_level.settings import HighLevelSettings, ProbeSettings
+from anyskill_brax.high_level.train import Frozen, KeepBest, TrainState, audition, compiled, make_learning
 from anyskill_brax.motion.io import Motion, load_motion_folder
 from anyskill_brax.motion.library import MotionLibrary
 from anyskill_brax.motion.synthesis import builtin_motions
@@ -117,10 +117,11 @@ def train(
         )
         restored = folder.restore(jax.eval_shape(init, *start)[0])
         if restored is None:
-            state, findings = init(*start)
+            state, findings, candidates = init(*start)
+            state, which = audition(state, candidates, functools.partial(keep_best, frozen))
             state, tried = keep_best(frozen, state)
             folder.save(0, state)
-            described = _describe(findings, low_level, known, instructions, settings.probe.num_motion)
+            described = _describe(findings, which, low_level, known, instructions, settings.probe)
             folder.log(0, described | _row(tried, instructions))
         else:
             state = restored[1]
@@ -145,7 +146,7 @@ def train(
 def _run(
     state: TrainState,
     update: Callable[[TrainState], tuple[TrainState, Metrics]],
-    keep_best: Callable[[TrainState], tuple[TrainState, Metrics]],
+    keep_best: KeepBest,
     folder: Workdir,
     instructions: Sequence[Instruction],
     settings: HighLevelSettings,
@@ -172,14 +173,15 @@ def _run(
 
 def _describe(
     findings: Findings,
+    which: jax.Array,
     low_level: LowLevelController,
     known: Repertoire | None,
     instructions: Sequence[Instruction],
-    num_motion: int,
+    settings: ProbeSettings,
 ) -> dict[str, Any]:
     """What training begins with, for the log: the best candidate's name, the motion that promises more (or an empty
-    name), and the spread of the candidates' values."""
-    names = [low_level.motion_names[row] for row in motion_rows(len(low_level.motion_names), num_motion)]
+    name) with the control steps by which its latents are ahead, and the spread of the candidates' values."""
+    names = [low_level.motion_names[row] for row in motion_rows(len(low_level.motion_names), settings.num_motion)]
     row: dict[str, Any] = {}
     for k, instruction in enumerate(instructions):
         values = np.asarray(findings.values[k])
@@ -187,6 +189,8 @@ def _describe(
         row[f"probe_best/{instruction.slug}"] = names[best] if best < len(names) else f"random {best - len(names)}"
         motion = int(findings.motion[k])
         row[f"begins_with/{instruction.slug}"] = known.names[motion] if known and motion >= 0 else ""
+        if known and motion >= 0:
+            row[f"begins_ahead/{instruction.slug}"] = settings.imitate_leads[int(which[k])]
         row[f"probe_value/{instruction.slug}"] = float(values[best])
         row[f"probe_mean/{instruction.slug}"] = float(values.mean())
     return row

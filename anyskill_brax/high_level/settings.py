@@ -59,6 +59,13 @@ class ProbeSettings:
     imitate_steps: int  # gradient steps by which an actor learns the motion that it begins with
     imitate_noise: float  # added to the normalised observations of that motion
     imitate_lr: float
+    imitate_leads: tuple[int, ...]  # control steps by which the latents of a motion are ahead; the best is begun with
+
+    def __post_init__(self):
+        if not self.imitate_leads or min(self.imitate_leads) < 0:
+            raise UserError(
+                f"probe.imitate_leads is {self.imitate_leads}; expected one or more control steps, 0 or more"
+            )
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ from anyskill_brax.clip.surrogate import Surrogate
 from anyskill_brax.envs.humanoid_env import HumanoidEnv
 from anyskill_brax.envs.latent_env import LatentEnv, LatentOutcome, LatentState, per_instruction
 from anyskill_brax.high_level.audit import Auditor, Sight
+from anyskill_brax.high_level.beginning import best_of, first_actors
 from anyskill_brax.high_level.eyes import Eyes
-from anyskill_brax.high_level.learner import Choice, Learner, Learning, aim
+from anyskill_brax.high_level.learner import Choice, Learner, Learning
 from anyskill_brax.high_level.probe import Findings, grade, roll_out
 from anyskill_brax.high_level.repertoire import Repertoire
 from anyskill_brax.high_level.reward import Goal, reward_terms, similarity, weigh
@@ -74,9 +75,10 @@ class Frozen:
     eyes: Eyes
 
 
-Init = Callable[[Frozen, PRNGKey, PRNGKey, Goal, Repertoire | None], tuple[TrainState, Findings]]
+Init = Callable[[Frozen, PRNGKey, PRNGKey, Goal, Repertoire | None], tuple[TrainState, Findings, Params]]
 Update = Callable[[Frozen, TrainState], tuple[TrainState, Metrics]]
 Programs = tuple[Init, Update, Update]
+KeepBest = Callable[[TrainState], tuple[TrainState, Metrics]]
 
 
 @functools.lru_cache(maxsize=4)
@@ -94,6 +96,7 @@ def make_train(env: HumanoidEnv, settings: HighLevelSettings) -> Programs:
     """Pure `init(frozen, probe_key, keys [I, 2], goals [I, D], known motions)`, `update(frozen, state)` and
     `keep_best(frozen, state)`; jit them.
 
+    `init`: the probe, and what it says of every instruction; candidates to begin with `[I, C, ...]`, see `audition`.
     `update`: roll T latent steps out in all worlds at once (physics one batch of I x E), grade them, learn by PPO.
     `keep_best`: try the actors; where one does better than all that were tried before it, it is kept.
     """
@@ -109,7 +112,7 @@ def make_train(env: HumanoidEnv, settings: HighLevelSettings) -> Programs:
 
     def init(
         frozen: Frozen, probe_key: PRNGKey, keys: PRNGKey, goals: Goal, known: Repertoire | None
-    ) -> tuple[TrainState, Findings]:
+    ) -> tuple[TrainState, Findings, Params]:
         learning, worlds = make_learning(settings, frozen.low_level), latent_env(frozen)
         probe = roll_out(probe_key, worlds, frozen.eyes, settings.probe)
 
@@ -117,16 +120,17 @@ def make_train(env: HumanoidEnv, settings: HighLevelSettings) -> Programs:
             key, key_learner = jax.random.split(key)
             findings = grade(probe, goal, settings)
             learner = learning.init(key_learner)
+            candidates = jax.tree.map(lambda x: x[None], learner.actor)
             if settings.probe.init_from_probe:
                 if known is not None:
                     findings = findings.replace(motion=known.choose(goal, findings.best_score, settings.reward))
-                actor = first_actor(settings, learning, findings, known, learner.actor, key_learner)
-                learner = learner.replace(actor=actor)
+                candidates = first_actors(settings.probe, learning, findings, known, learner.actor, key_learner)
             key_surrogate = jax.random.fold_in(key_learner, 1)
             surrogate = auditor and auditor.init(key_surrogate, probe, goal, findings.normalizer)
-            return key, learner, early_termination(settings).init(num_envs), findings, surrogate
+            return key, learner, candidates, early_termination(settings).init(num_envs), findings, surrogate
 
-        key, learner, trend, findings, surrogate = each(init_one)(keys, goals)
+        key, learner, candidates, trend, findings, surrogate = each(init_one)(keys, goals)
+        learner = learner.replace(actor=jax.tree.map(lambda x: x[:, 0], candidates))
         blank = worlds.blank(keys.shape[0], num_envs)
         state = TrainState(
             learner=learner,
@@ -144,7 +148,7 @@ def make_train(env: HumanoidEnv, settings: HighLevelSettings) -> Programs:
             update=jnp.zeros((), jnp.int32),
         )
         # Weak types would make the second update another program.
-        return jax.tree.map(lambda x: x.astype(x.dtype), state), findings
+        return jax.tree.map(lambda x: x.astype(x.dtype), state), findings, candidates
 
     def grade_step(
         worlds: LatentState,
@@ -268,24 +272,16 @@ def make_train(env: HumanoidEnv, settings: HighLevelSettings) -> Programs:
     return init, update, keep_best
 
 
-def first_actor(
-    settings: HighLevelSettings,
-    learning: Learning,
-    findings: Findings,
-    known: Repertoire | None,
-    actor: Params,
-    key: PRNGKey,
-) -> Params:
-    """One that holds the best latent of the probe, or performs the motion that promises more."""
-    aimed = aim(actor, findings.best, settings.probe.init_norm)
-    if known is None:
-        return aimed
-    obs, latents, moves = (x[findings.motion] for x in (known.norm_obs, known.latents, known.moves))
+def audition(state: TrainState, candidates: Params, keep_best: KeepBest) -> tuple[TrainState, jax.Array]:
+    """The state that begins with the best of `candidates [I, C, ...]`, which are tried first; their numbers `[I]`."""
 
-    def performing() -> Params:
-        return learning.imitate(actor, obs, latents, moves, settings.probe, jax.random.fold_in(key, 2))
+    def earned(number: int) -> jax.Array:
+        actor = jax.tree.map(lambda x: x[:, number], candidates)
+        return keep_best(state.replace(learner=state.learner.replace(actor=actor)))[1]["tried_reward"]
 
-    return jax.lax.cond(findings.motion >= 0, performing, lambda: aimed)
+    rewards = [earned(number) for number in range(jax.tree.leaves(candidates)[0].shape[1])]
+    actor, which = best_of(candidates, jnp.stack(rewards, axis=1))
+    return state.replace(learner=state.learner.replace(actor=actor), best=actor), which
 
 
 def early_termination(settings: HighLevelSettings) -> EarlyTermination:

@@ -90,7 +90,8 @@ def _arm(f: Frame, side: str) -> dict[str, jax.Array]:
     _, py, pz = f.axes["pelvis"]
     arm = _unit(hand - shoulder)
     bend = _dot(_unit(elbow - shoulder), _unit(hand - elbow))  # 1 straight, -1 folded
-    extended = ramp(_length(hand - shoulder) / ARM_LENGTH, 0.65, 0.9)
+    reach = _length(hand - shoulder) / ARM_LENGTH
+    extended = ramp(reach, 0.65, 0.9)
     at_hip = ramp(_length(hand - (pelvis + 0.16 * sign * py + 0.1 * pz)), 0.34, 0.14)
     elbow_out = ramp(_dot(elbow - shoulder, ty) * sign, 0.0, 0.12)
     head = hand - f.pos["head_centre"]
@@ -99,7 +100,7 @@ def _arm(f: Frame, side: str) -> dict[str, jax.Array]:
     head_x, _, head_z = f.axes["head"]
     away = hand[..., 2] - shoulder[..., 2]
     return {
-        "arm_up": all_of(ramp(arm[..., 2], 0.1, 0.9), ramp(head[..., 2], -0.2, 0.25)),
+        "arm_up": all_of(ramp(arm[..., 2], 0.1, 0.9), ramp(head[..., 2], -0.2, 0.25), ramp(reach, 0.4, 0.85)),
         "arm_out": all_of(ramp(_dot(arm, ty) * sign, 0.4, 0.95), extended),
         "arm_forward": all_of(ramp(arm[..., 0], 0.4, 0.95), extended),
         "arm_back": all_of(ramp(-arm[..., 0], 0.15, 0.6), ramp(bend, 0.3, 0.8)),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from anyskill_brax.clip.reward import PROMPTS
-from anyskill_brax.reward_model.phrases import frames, verbs
+from anyskill_brax.reward_model.phrases import LIMBS, frames, verbs
 
 SUBJECTS = re.compile(
     r"(?:(?:a|the|this|his|her) )?(?:(?:young|old|tall) )?(?:man|woman|guy|boy|girl|kid|child|person|figure|character|"
@@ -31,6 +31,10 @@ JOINTS = {
 IRREGULAR = {"be": "is", "have": "has"}
 MANNER = 0.15
 """Share of captions that name a manner."""
+OWNER = 0.25
+"""Share of captions whose limbs have another owner: "your arm", "the arm", "her arm"."""
+OWNERS = ("the", "the", "your", "his", "her")
+OWNED = re.compile(rf"\b(?:your|his|her|their|the)((?: (?:left|right|two))? (?:{LIMBS}|head|hip|ear|chest)s?)\b")
 
 
 def gerund(verb: str) -> str:
@@ -93,7 +97,8 @@ def joined(phrases: Sequence[str], rng: np.random.Generator) -> str:
     for phrase in phrases[1:]:
         form = form_of(phrase)
         text = _pick(JOINTS[form], rng).format(text, phrase, ing=_gerund_phrase(phrase) if form == "verb" else phrase)
-    return re.sub(r"\bboth\b", _pick(("two", "the two"), rng), text) if rng.random() < 0.1 else text
+    text = re.sub(r"\bboth\b", _pick(("two", "the two"), rng), text) if rng.random() < 0.1 else text
+    return OWNED.sub(_pick(OWNERS, rng) + r"\1", text) if rng.random() < OWNER else text
 
 
 def is_standing(frame: str) -> bool:

@@ -1,16 +1,13 @@
-"""Motions to begin with: which is chosen, and what an actor has of it."""
+"""Motions to begin with: which is chosen."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from anyskill_brax.high_level.eyes import Eyes
-from anyskill_brax.high_level.probe import Findings
 from anyskill_brax.high_level.repertoire import MOMENT, Repertoire
 from anyskill_brax.high_level.reward import Goal
 from anyskill_brax.high_level.settings import HighLevelSettings
-from anyskill_brax.high_level.train import first_actor, make_learning
 from anyskill_brax.motion.io import Motion
 from anyskill_brax.motion.synthesis import builtin_motions
 from configs.high_level import get_config
@@ -89,23 +86,3 @@ def test_too_short_motions_and_models_of_pictures_make_none(character, controlle
     assert Repertoire.create(character, controller, compass, eyes, short) is None
     assert Repertoire.create(character, controller, compass, eyes, []) is None
     assert Repertoire.create(character, controller, Camera(character), eyes, motions) is None
-
-
-def test_an_actor_begins_with_the_motion_or_with_what_was_held(known, controller):
-    numbers = settings(imitate_steps=300)
-    learning = make_learning(numbers, controller)
-    actor = learning.init(jax.random.PRNGKey(0)).actor
-    held = jnp.eye(controller.latent_dim)[0]
-    found = Findings(normalizer=None, values=jnp.zeros(1), best=held, best_score=jnp.zeros(()), motion=jnp.asarray(-1))  # pyright: ignore
-    rows = known.norm_obs[1][known.moves[1]]
-
-    def shown(motion: int) -> np.ndarray:
-        begun = first_actor(
-            numbers, learning, found.replace(motion=jnp.asarray(motion)), known, actor, jax.random.PRNGKey(1)
-        )
-        latents = learning._head.apply(begun, rows, jnp.zeros((len(rows), 0)))
-        return np.asarray(latents / jnp.linalg.norm(latents, axis=-1, keepdims=True))
-
-    np.testing.assert_allclose(shown(-1) @ held, 1.0, atol=0.05)
-    wanted = known.latents[1][known.moves[1]]
-    assert (shown(1) * wanted).sum(-1).mean() > 0.9 > (shown(-1) * wanted).sum(-1).mean()

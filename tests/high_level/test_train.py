@@ -1,5 +1,6 @@
 """Training end to end, at toy size: independence of lines, exact resume, one compilation, early stop."""
 
+import functools
 import json
 
 import jax
@@ -11,7 +12,7 @@ from anyskill_brax.high_level import run
 from anyskill_brax.high_level.eyes import AZIMUTHS, Eyes, camera_views
 from anyskill_brax.high_level.instructions import Instruction
 from anyskill_brax.high_level.settings import HighLevelSettings
-from anyskill_brax.high_level.train import Frozen, compiled
+from anyskill_brax.high_level.train import Frozen, audition, compiled
 from anyskill_brax.types import UserError
 from configs.high_level import get_config
 
@@ -41,7 +42,8 @@ def train_lines(env, controller, compass):
         frozen = Frozen(controller, Eyes.create(compass, (), axis))
         keys = jnp.stack([line.key(settings.seed) for line in lines])
         goals = run.goals(compass, [line.text for line in lines], settings.reward.baseline_text)
-        state, findings = init(frozen, jax.random.PRNGKey(settings.seed), keys, goals, None)
+        state, findings, candidates = init(frozen, jax.random.PRNGKey(settings.seed), keys, goals, None)
+        state, _ = audition(state, candidates, functools.partial(keep_best, frozen))
         metrics, programs = [], []
         state, _ = keep_best(frozen, state)
         for done in range(1, updates + 1):

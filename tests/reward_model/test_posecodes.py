@@ -48,6 +48,8 @@ def test_arms(character):
     assert "left_arm_up" in left_up and not {"right_arm_up", "both_arms_up", "arms_down"} & left_up
     up = _shown(character, left_shoulder_x=170, right_shoulder_x=-170)
     assert "both_arms_up" in up and not {"left_arm_up", "right_arm_up"} & up
+    folded = _shown(character, left_shoulder_x=150, right_shoulder_x=-150, left_elbow=-130, right_elbow=-130)
+    assert "elbows_bent" in folded and "both_arms_up" not in folded, "hands behind the head are not raised arms"
     assert "arms_out" in _shown(character, left_shoulder_x=90, right_shoulder_x=-90)
     assert "arms_forward" in _shown(character, left_shoulder_y=-90, right_shoulder_y=-90)
     assert "right_arm_back" in _shown(character, right_shoulder_y=55)

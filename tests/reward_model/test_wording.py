@@ -26,6 +26,15 @@ def test_a_side_left_open(text, loose):
     assert phrases.unsided(text) == loose
 
 
+def test_limbs_are_anybodys():
+    """Whose arm it is does not matter, so a quarter of the captions says otherwise; nothing else is touched."""
+    rng = np.random.default_rng(0)
+    said = [wording.joined(["put your left hand on the hips"], rng) for _ in range(200)]
+    assert {"put the left hand on the hips", "put her left hand on her hips"} <= set(said)
+    assert 0.7 < np.mean([text == "put your left hand on the hips" for text in said]) < 0.9
+    assert {wording.joined(["run to the left"], rng) for _ in range(50)} == {"run to the left"}
+
+
 def test_a_side_left_open_means_either():
     assert set(phrases.meanings()["raise one arm"]) == {"left_arm_up", "right_arm_up"}
 
