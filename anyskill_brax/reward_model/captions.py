@@ -57,8 +57,8 @@ class Standing:
     not of those who stand on one leg or bow."""
 
     def __init__(self, names: Sequence[str], holds: np.ndarray):
-        self._down = holds[:, [name in DOWN for name in names]].any(axis=1)
-        self._upright = holds[:, [name == UPRIGHT for name in names]].any(axis=1)
+        self._down = np.asarray(holds[:, [name in DOWN for name in names]].any(axis=1))
+        self._upright = np.asarray(holds[:, [name == UPRIGHT for name in names]].any(axis=1))
         self._goes = (holds & self._upright[:, None]).sum(axis=0) > 0.02 * holds.sum(axis=0)
 
     def means_upright(self, chosen: Sequence[int]) -> bool:

@@ -88,7 +88,7 @@ def swap_sides(text: str) -> str:
 
 
 def _pick(options: Sequence[str], rng: np.random.Generator) -> str:
-    return options[rng.integers(len(options))]
+    return options[int(rng.integers(len(options)))]
 
 
 def joined(phrases: Sequence[str], rng: np.random.Generator) -> str:
