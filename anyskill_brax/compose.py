@@ -15,12 +15,16 @@ from flax import struct
 
 from anyskill_brax import rotations
 from anyskill_brax.character.humanoid import CONTROL_DT, LATENT_STEPS, load_character
-from anyskill_brax.envs.observations import obs_dim
+from anyskill_brax.character.kinematics import forward_kinematics
+from anyskill_brax.envs import observations
+from anyskill_brax.policies import HeldLatent, LowLevelController
 from anyskill_brax.skill import Skill
 from anyskill_brax.types import LatentPolicy, PolicyState, PRNGKey, UserError
 
 LATENT_DT = CONTROL_DT * LATENT_STEPS
 """Latent step [s]."""
+REST_SECONDS = 0.67
+"""How long a sequence stands between two skills: docs/experiments/transitions.md."""
 
 Condition = Callable[[jax.Array], jax.Array]
 """`obs [223]` -> bool; `obs[0]` is the root's height [m], the rest is laid out as `observations.obs_layout` says."""
@@ -123,9 +127,11 @@ class Sequenced:
         return (state.index == len(self.parts) - 1) & self.parts[-1].done(state.inner[-1])
 
 
-def sequence(*parts: FinitePolicy, fade_seconds: float = 0.5) -> Sequenced:
+def sequence(*parts: FinitePolicy, fade_seconds: float = 0.5, rest_seconds: float | None = None) -> Sequenced:
     """`parts` one after another; each must end (`for_seconds`, `until`, or another sequence).
 
+    Between two of them it stands for `rest_seconds`, by default `REST_SECONDS` where they hold a skill, whose
+    controller knows how to stand: a skill was trained from standing, and many fall out of another's pose. 0: no rest.
     `UserError` for skills that pin different controllers: the latents of one mean nothing to another.
     """
     if not parts:
@@ -135,7 +141,28 @@ def sequence(*parts: FinitePolicy, fade_seconds: float = 0.5) -> Sequenced:
         raise UserError(f"part {endless[0] + 1} of the sequence never ends; wrap it in for_seconds(...) or until(...)")
     _check_controllers(*parts)
     fade = 0 if fade_seconds == 0 else latent_steps(fade_seconds)
-    return Sequenced(tuple(parts), latent_dim=_latent_dim(parts[0]), fade=fade)
+    skills = _skills_in(*parts)
+    if rest_seconds is None:
+        rest_seconds = REST_SECONDS if skills else 0.0
+    if rest_seconds != 0:
+        if not skills:
+            raise UserError("without a skill among its parts a sequence does not know how to rest: rest_seconds=0")
+        rest = for_seconds(standing(skills[0].low_level), rest_seconds)
+        parts = tuple(part for own in parts for part in (rest, own))[1:]
+    return Sequenced(parts, latent_dim=_latent_dim(parts[0]), fade=fade)
+
+
+def standing(low_level: LowLevelController) -> HeldLatent:
+    """Standing still: the latent of the built-in motion `stand`, half way; what the controller's encoder makes of the
+    default pose where it was not trained on that one."""
+    known = [i for i, name in enumerate(low_level.motion_names) if name.startswith("stand@")]
+    if known:
+        return HeldLatent(low_level.motion_latents[known[(len(known) - 1) // 2]])
+    character = load_character()
+    pose = jnp.asarray(character.default_qpos, jnp.float32)
+    bodies = forward_kinematics(character, pose, jnp.zeros(len(pose) - 1))
+    frame = observations.disc_frame(character, bodies, jnp.zeros(character.action_dim))
+    return HeldLatent(low_level.style.encode(jnp.tile(frame, low_level.style.encoder_frames)))
 
 
 @struct.dataclass
@@ -204,5 +231,5 @@ def _skills_in(*policies: LatentPolicy) -> list[Skill]:
 
 
 def _latent_dim(policy: LatentPolicy) -> int:
-    obs = jax.ShapeDtypeStruct((obs_dim(load_character()),), jnp.float32)
+    obs = jax.ShapeDtypeStruct((observations.obs_dim(load_character()),), jnp.float32)
     return jax.eval_shape(lambda o: policy.act(policy.init(jax.random.key(0)), o)[0], obs).shape[-1]

@@ -314,3 +314,18 @@ class ConditionedPolicy:
 
     def act(self, state: PolicyState, obs: jax.Array) -> tuple[jax.Array, PolicyState]:
         return self.multi.latent(obs, self.text_embedding), state
+
+
+@struct.dataclass
+class HeldLatent:
+    """One latent for ever: the simplest `LatentPolicy`."""
+
+    latent: jax.Array  # [L]
+
+    def init(self, key: PRNGKey) -> tuple[()]:
+        del key
+        return ()
+
+    def act(self, state: tuple[()], obs: jax.Array) -> tuple[jax.Array, tuple[()]]:
+        del obs
+        return self.latent, state

@@ -5,6 +5,8 @@ import ctypes.util
 import os
 import runpy
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable
@@ -18,7 +20,8 @@ if ctypes.util.find_library("OSMesa"):
 
 # Most of the time goes into compiling what then runs for a moment: compile quickly, and nothing twice. Set before JAX
 # is imported, for this process, its workers and every process that a test starts. (The pinned JAX knows these flags.)
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=1 --xla_cpu_use_fusion_emitters=false")
+QUICKLY = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+os.environ.setdefault("XLA_FLAGS", QUICKLY)
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     _compiled = tempfile.mkdtemp(prefix="compiled-")
     atexit.register(shutil.rmtree, _compiled, ignore_errors=True)
@@ -34,6 +37,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with the most slow tests first, so that at the end no worker is left alone with a long one."""
     slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
     items.sort(key=lambda item: -slow[item.path])
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """What is marked `optimised` compares roundings: it runs in a process of its own, compiled as users compile it."""
+    if pyfuncitem.get_closest_marker("optimised") is None or os.environ["XLA_FLAGS"] != QUICKLY:
+        return None
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", pyfuncitem.nodeid],
+        cwd=pyfuncitem.config.rootpath, env=inherited | {"XLA_FLAGS": ""}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return True
 
 
 @pytest.fixture(scope="session")

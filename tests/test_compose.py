@@ -85,6 +85,30 @@ def test_hand_over_moves_along_the_great_circle():
     np.testing.assert_allclose(np.linalg.norm(latents, axis=1), 1.0, atol=1e-6)
 
 
+def test_between_skills_it_stands_for_as_long_as_asked():
+    controller = make_controller(0)
+    size = controller.latent_dim
+    low, high = (Skill(Constant(jnp.eye(size)[i]), controller, "wave", "wave") for i in (0, 1))  # pyright: ignore
+    second = compose.for_seconds(high, compose.LATENT_DT * 2)
+    rest = np.asarray(compose.standing(controller).latent)
+    assert np.linalg.norm(rest) == pytest.approx(1.0, abs=1e-5)
+    for seconds, steps in ((None, 4), (compose.LATENT_DT, 1), (0.0, 0)):
+        policy = compose.sequence(compose.for_seconds(low, 0.5), second, fade_seconds=0, rest_seconds=seconds)
+        expected = np.concatenate([np.eye(size)[[0] * 3], np.tile(rest, (steps, 1)), np.eye(size)[[1] * 2]])
+        latents = run(policy, 5 + steps)[1]  # of four numbers: to `slerp` they are quaternions, whose sign is free
+        np.testing.assert_allclose(np.abs(latents), np.abs(expected), atol=1e-6)
+        assert policy.done(run(policy, 5 + steps)[0])
+    known = controller.replace(motion_names=("walk@1.00", "stand@1.00"))
+    np.testing.assert_array_equal(compose.standing(known).latent, known.motion_latents[1])
+
+
+def test_who_holds_no_skill_does_not_know_how_to_rest():
+    parts = compose.for_seconds(X, 1.0), compose.for_seconds(Y, 1.0)
+    assert len(compose.sequence(*parts).parts) == 2
+    with pytest.raises(UserError, match="rest_seconds=0"):
+        compose.sequence(*parts, rest_seconds=0.5)
+
+
 def test_crossfade_starts_at_one_end_and_stays_at_the_other():
     latents = run(compose.crossfade(X, Y, seconds=compose.LATENT_DT * 4), 7)[1]
     angles = np.degrees(np.arctan2(latents[:, 1], latents[:, 0]))

@@ -27,12 +27,13 @@ def zoo(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_a_script_becomes_a_film_of_its_length(tool, zoo, tmp_path, capsys):
+@pytest.mark.parametrize(("rest", "seconds"), [((), "2.2"), (("--rest", 0), "1.5")])
+def test_a_script_becomes_a_film_of_its_length(tool, zoo, tmp_path, capsys, rest, seconds):
     out = tmp_path / "film.gif"
     script = "wave 0.5s then sit down for 1 second"
-    assert tool("--script", script, "--zoo", zoo, "--out", out, "--size", 32, "--fade", 0.2) == 0
+    assert tool("--script", script, "--zoo", zoo, "--out", out, "--size", 32, "--fade", 0.2, *rest) == 0
     shown = capsys.readouterr().out
-    assert "wave" in shown and "sit down" in shown and "1.5 s, 2 skills" in shown
+    assert "wave" in shown and "sit down" in shown and f"{seconds} s, 2 skills" in shown
     assert out.read_bytes().startswith(b"GIF8")
 
 
@@ -50,6 +51,7 @@ def test_list_names_skills_and_controllers(tool, zoo, capsys):
         (["--script", ","], "empty"),
         (["--script", "wave", "--out", "film.avi"], "film.avi"),
         (["--script", "wave", "--fade", "-1"], "--fade -1"),
+        (["--script", "wave", "--rest", "-1"], "-1"),
         (["--script", "wave", "--clip", "no-such-folder"], "no-such-folder"),
         ([], "one low-level controller"),
     ],

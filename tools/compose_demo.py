@@ -1,6 +1,6 @@
 """Act out a script: `tools/compose_demo.py --script "walk forward 3s, raise both arms 2s, bow"`.
 
-Each phrase becomes the zoo's nearest skill by text; the skills follow each other with a fade, on one controller.
+Each phrase becomes the zoo's nearest skill by text; the skills follow each other with a short rest, on one controller.
 `--list` shows the skills there are.
 """
 
@@ -44,6 +44,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=480, metavar="PX", help="side of the film")
     parser.add_argument("--seconds", type=float, default=3.0, help="of a phrase that does not say")
     parser.add_argument("--fade", type=float, default=0.5, help="seconds from one skill to the next")
+    parser.add_argument("--rest", type=float, help="seconds it stands between two skills; default: 0.67")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--min-similarity", type=float, default=0.65, help="warn about phrases further from any skill")
     args = parser.parse_args()
@@ -54,7 +55,7 @@ def main() -> None:
     import skill_zoo
     from anyskill_brax import evaluate
     from anyskill_brax.character.humanoid import LATENT_STEPS, load_character
-    from anyskill_brax.compose import LATENT_DT, common_controller, for_seconds, sequence
+    from anyskill_brax.compose import LATENT_DT, REST_SECONDS, common_controller, for_seconds, sequence
     from anyskill_brax.envs.humanoid_env import HumanoidEnv
     from anyskill_brax.render.video import film
     from anyskill_brax.script import Phrase, parse_script, resolve
@@ -84,12 +85,14 @@ def main() -> None:
 
     skills = [skill_zoo.load(entries[m.index].id, args.zoo) for m in matches]
     low_level, character = common_controller(skills).low_level, load_character()
-    parts = [for_seconds(skill.policy, phrase.seconds) for skill, phrase in zip(skills, phrases, strict=True)]
-    policy = sequence(*parts, fade_seconds=args.fade)
+    parts = [for_seconds(skill, phrase.seconds) for skill, phrase in zip(skills, phrases, strict=True)]
+    rest = REST_SECONDS if args.rest is None else args.rest
+    policy = sequence(*parts, fade_seconds=args.fade, rest_seconds=rest)
     env = HumanoidEnv(character, num_frames=low_level.style.num_frames, fall_height=evaluate.FALL_HEIGHT)
-    steps = [part.steps for part in parts]
+    steps = [part.steps for part in policy.parts]
     episodes = evaluate.rollout_policy(env, low_level, policy, jax.random.PRNGKey(args.seed), 1, sum(steps))
-    captions = [p.text for p, count in zip(phrases, steps, strict=True) for _ in range(count * LATENT_STEPS)]
+    texts = [text for phrase in phrases for text in ([phrase.text] if rest == 0 else [phrase.text, ""])][: len(steps)]
+    captions = [text for text, count in zip(texts, steps, strict=True) for _ in range(count * LATENT_STEPS)]
     path = film(character, np.asarray(episodes.qpos[:, 0]), args.out, text=captions, width=args.size, height=args.size)
     fallen = np.flatnonzero(np.asarray(episodes.fallen[:, 0]))
     ending = f"it fell after {(fallen[0] + 1) * LATENT_DT:.1f} s" if fallen.size else "it stayed on its feet"

@@ -13,7 +13,7 @@ from anyskill_brax.character.kinematics import BodyState
 from anyskill_brax.envs import observations
 from anyskill_brax.envs.humanoid_env import HumanoidEnv, HumanoidState
 from anyskill_brax.networks import LatentHead
-from anyskill_brax.policies import HighLevelPolicy, LowLevelController
+from anyskill_brax.policies import HeldLatent, HighLevelPolicy, LowLevelController
 from anyskill_brax.types import LatentPolicy, PRNGKey
 
 FALL_HEIGHT = 0.5
@@ -91,21 +91,6 @@ def untrained_policies(
     params = jax.vmap(lambda k: head.init(k, obs, jnp.zeros((1, 0))))(jax.random.split(key, episodes))
     normalizer = jax.tree.map(lambda x: jnp.broadcast_to(x, (episodes, *x.shape)), low_level.normalizer)
     return HighLevelPolicy(params=params, normalizer=normalizer, latent_dim=low_level.latent_dim, widths=widths)
-
-
-@struct.dataclass
-class HeldLatent:
-    """One latent for ever: the simplest `LatentPolicy`."""
-
-    latent: jax.Array  # [L]
-
-    def init(self, key: PRNGKey) -> tuple[()]:
-        del key
-        return ()
-
-    def act(self, state: tuple[()], obs: jax.Array) -> tuple[jax.Array, tuple[()]]:
-        del obs
-        return self.latent, state
 
 
 def survival(

@@ -1,8 +1,12 @@
 """A run's curves as one picture, for whoever looks into its folder while it trains."""
 
 import io
+import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
+
+from anyskill_brax.workdir import read_metrics, write_atomically
 
 PANELS = {
     "rewards": {"reward_style": "style", "reward_discovery": "discovery", "reward_tracking": "tracking"},
@@ -16,6 +20,15 @@ PANELS = {
     "coverage of clips": {"coverage": "share seen", "coverage_entropy": "evenness"},
     "policy": {"ratio_clipped": "share clipped", "bounds_loss": "bounds", "power_kw": "power [kW]"},
 }
+
+
+def keep(folder: Path | None, at_least_old: float = 0.0) -> None:
+    """`curves.png` of a run's metrics, drawn anew where it is older than so many seconds; nothing without a folder."""
+    if folder is None:
+        return
+    file = folder / "curves.png"
+    if not file.exists() or time.time() - file.stat().st_mtime > at_least_old:
+        write_atomically(file, draw(read_metrics(folder)))
 
 
 def draw(rows: Sequence[Mapping[str, Any]], most: int = 1000) -> bytes:

@@ -29,7 +29,7 @@ from anyskill_brax.motion.sources import held_out, load_source
 from anyskill_brax.networks import Normalizer
 from anyskill_brax.policies import LowLevelController, StyleJudge, flatten_tensors, unflatten_tensors
 from anyskill_brax.types import UserError
-from anyskill_brax.workdir import Workdir, read_metrics, write_atomically
+from anyskill_brax.workdir import Workdir, read_metrics
 
 Report = Callable[[str], None]
 NORMALIZERS = ("obs_normalizer", "disc_normalizer", "encoder_normalizer")
@@ -186,7 +186,8 @@ def go_on(
     while done < total:
         stop, due = team.agree(should_stop(), time.monotonic() - saved_at > plain["save_every_seconds"])
         if due and done > saved:
-            save(folder, done, state, team)
+            folder.save(done, team.to_host(state))
+            curves.keep(folder.path, at_least_old=60.0)
             saved, saved_at = done, time.monotonic()
         if stop:
             break
@@ -198,15 +199,9 @@ def go_on(
             folder.log(done, row | {"samples": done * setup.batch, "samples_per_second": rate})
             report(_line(done, total, setup.batch, rate, row))
     if done > saved:
-        save(folder, done, state, team)
+        folder.save(done, team.to_host(state))
+        curves.keep(folder.path)
     return done, state
-
-
-def save(folder: Workdir | NoWorkdir, done: int, state: trainer.TrainState, team: Team) -> None:
-    """A checkpoint, and the curves up to it."""
-    folder.save(done, team.to_host(state))
-    if folder.path:
-        write_atomically(folder.path / "curves.png", curves.draw(read_metrics(folder.path)))
 
 
 def load(workdir: str | Path) -> TrainedController:

@@ -41,12 +41,13 @@ class Lens:
     def count(self) -> int:
         return self.shape[0] * self.shape[1]
 
-    def plane(self) -> tuple[jax.Array, jax.Array]:
-        """Where the rays cross the picture, x and y `[N]`, in half heights."""
+    def plane(self) -> tuple[np.ndarray, np.ndarray]:
+        """Where the rays cross the picture, x and y `[N]`, in half heights. What follows from them alone is worked out
+        in NumPy: XLA takes seconds to fold constants of that size."""
         rows, columns = self.shape
         y, x = np.divmod(np.arange(rows * columns), columns)
         x, y = (2.0 * x + 1.0 - columns) / rows, (rows - 1.0 - 2.0 * y) / rows
-        return jnp.asarray(x, jnp.float32), jnp.asarray(y, jnp.float32)
+        return x.astype(np.float32), y.astype(np.float32)
 
     def pixel(self, camera: Camera) -> jax.Array:
         """A ray's width at distance 1."""
@@ -80,11 +81,11 @@ class Lens:
         """Whether its tiles are of a size that is of use."""
         return int(np.prod(self.tile)) >= SMALLEST
 
-    def cut(self, x: jax.Array) -> jax.Array:
+    def cut(self, x: np.ndarray) -> np.ndarray:
         """`[..., N]` -> `[..., tiles, rays of a tile]`."""
         (rows, columns), (down, across) = self.shape, self.tile
         x = x.reshape(*x.shape[:-1], rows // down, down, columns // across, across)
-        return jnp.swapaxes(x, -3, -2).reshape(*x.shape[:-4], self.tiles, down * across)
+        return x.swapaxes(-3, -2).reshape(*x.shape[:-4], self.tiles, down * across)
 
     def mend(self, x: jax.Array) -> jax.Array:
         """The inverse of `cut`."""

@@ -57,7 +57,8 @@ def colours(scene: Scene, look: Look, placed: Placed, camera: Camera, lens: Lens
 
 def _rays(lens: Lens, camera: Camera) -> Vector:
     """`[C, N]` each."""
-    return rays(*lens.plane(), jnp.tan(0.5 * camera.fovy)[:, None])
+    x, y = lens.plane()
+    return rays(jnp.asarray(x), jnp.asarray(y), jnp.tan(0.5 * camera.fovy)[:, None])
 
 
 def _with_sky(scene: Scene, placed: Placed, ray: Vector, index: jax.Array) -> jax.Array:
@@ -119,7 +120,8 @@ def _figure(scene: Scene, look: Look | None, placed: Placed, camera: Camera, len
 
     def work(tiles: jax.Array, words: list[jax.Array]) -> jax.Array:
         world, place = tiles // lens.tiles, tiles % lens.tiles
-        ray = rays(culling.take(x, place), culling.take(y, place), culling.take(scale, world)[:, None])
+        across, down = (culling.take(jnp.asarray(v), place) for v in (x, y))
+        ray = rays(across, down, culling.take(scale, world)[:, None])
         own = _surroundings(placed, world)
         ground, _ = floor(own, ray)
         best = (jax.lax.bitcast_convert_type(ground, jnp.int32) & ~mask) | nothing
@@ -162,17 +164,18 @@ def _words(
     solid: Sequence[_Group],
     casting: Sequence[_Group],
     placed: Placed,
-    x: jax.Array,
-    y: jax.Array,
+    x: np.ndarray,
+    y: np.ndarray,
     scale: jax.Array,
 ) -> list[jax.Array]:
     """For each group a word of every tile of worlds `[C]`: which of the solid it sees, and whose shadows.
 
     `x, y [T, rays]`: where the tiles' rays cross the picture; `scale [C]`: see `rays`.
     """
-    middle = x.mean(axis=1), y.mean(axis=1)
-    spread = jnp.sqrt((x - middle[0][:, None]) ** 2 + (y - middle[1][:, None]) ** 2).max()
-    seen = partial(culling.seen, middle=rays(*middle, scale[:, None]), spread=scale * spread)
+    across, down = x.mean(axis=1), y.mean(axis=1)
+    spread = np.hypot(x - across[:, None], y - down[:, None]).max()
+    middle = rays(jnp.asarray(across), jnp.asarray(down), scale[:, None])
+    seen = partial(culling.seen, middle=middle, spread=scale * spread)
     around = jax.vmap(lambda placed: culling.bounds(scene, placed))(placed)
     words = [seen(around, group.rows).reshape(-1) for group in solid]
     if casting:

@@ -168,6 +168,7 @@ def check(expected: dict[str, str], found: dict[str, set[str]]) -> None:
         assert found[name] - STANDING == set(facts.split()) - STANDING, name
 
 
+@pytest.mark.optimised
 def test_built_in_motions_show_what_they_are_and_nothing_else(seen):
     check(SHOWS, seen)
     assert not seen["stand"] - STANDING

@@ -63,6 +63,7 @@ def three(train_lines):
     return train_lines(LINES)
 
 
+@pytest.mark.optimised
 def test_a_line_learns_the_same_alone_and_in_company_bit_for_bit(three, train_lines):
     alone = train_lines(LINES[1:2])
     together, single = rows_of(three[:3], slice(1, 2)), rows_of(alone[:3], slice(0, 1))

@@ -38,6 +38,7 @@ def both(scene, width: int, height: int, bodies, camera: Camera, **options) -> l
 OUTPUTS = ("rgb", "depth", "segmentation")
 
 
+@pytest.mark.optimised
 def test_a_character_is_drawn_the_same_by_tiles_and_by_rays(character):
     """From anywhere: over the horizon, from within, from above, lying, far and near."""
     rng = np.random.default_rng(0)
@@ -73,6 +74,7 @@ def test_all_kinds_and_more_of_one_than_a_word_holds(count, floor_z):
 
 
 @pytest.mark.slow
+@pytest.mark.optimised
 def test_slopes_are_those_of_the_rays(character):
     qpos = jnp.asarray(np.tile(character.default_qpos, (2, 1))).at[:, 7:].add(0.2)
 

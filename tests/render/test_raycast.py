@@ -76,6 +76,7 @@ def test_worlds_do_not_leak_into_each_other(character, small):
     assert float(jnp.abs(together[0] - together[1]).max()) > 0.1
 
 
+@pytest.mark.optimised
 def test_vmap_and_scan_are_the_batch(character):
     bodies = poses(character, random_qpos(character, 4))
     pairs = jax.tree.map(lambda x: x.reshape(2, 2, *x.shape[1:]), bodies)

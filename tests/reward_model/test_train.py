@@ -94,6 +94,7 @@ def test_confidence_separates_known_words_from_others():
 
 
 @pytest.mark.slow
+@pytest.mark.optimised
 def test_one_command_trains_reward_judge_and_image(tmp_path, monkeypatch):
     sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
     import train_reward_model as tool

@@ -18,7 +18,7 @@ from anyskill_brax.policies import HighLevelPolicy, LowLevelController, MultiSki
 from anyskill_brax.skill import Skill
 
 LATENT, TEXT = 4, 3
-WINDOW = 10
+WINDOW = 125  # one frame of the discriminator's
 WIDTHS = (6,)
 
 
