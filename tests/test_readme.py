@@ -18,5 +18,5 @@ def test_the_lines_of_the_readme_run_as_they_stand():
     )
     assert done.returncode == 0, done.stderr[-2000:]
     up, shape = done.stdout.splitlines()[-2:]
-    assert up.count("False") + up.count("True") == 8 and shape == "(30, 8)"
+    assert up.count("False") + up.count("True") == 8 and shape == "(34, 8)"
     assert up.count("True") <= 1, "both skills stay up for ten seconds"
