@@ -20,7 +20,7 @@ if ctypes.util.find_library("OSMesa"):
 
 # Most of the time goes into compiling what then runs for a moment: compile quickly, and nothing twice. Set before JAX
 # is imported, for this process, its workers and every process that a test starts. (The pinned JAX knows these flags.)
-QUICKLY = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+QUICKLY, WELL = (f"--xla_backend_optimization_level={level} --xla_cpu_use_fusion_emitters=false" for level in (0, 1))
 os.environ.setdefault("XLA_FLAGS", QUICKLY)
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     _compiled = tempfile.mkdtemp(prefix="compiled-")
@@ -41,13 +41,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """What is marked `optimised` compares roundings: it runs in a process of its own, compiled as users compile it."""
+    """What is marked `optimised` compares roundings or computes for long: it has a process of its own, compiled well."""
     if pyfuncitem.get_closest_marker("optimised") is None or os.environ["XLA_FLAGS"] != QUICKLY:
         return None
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", pyfuncitem.nodeid],
-        cwd=pyfuncitem.config.rootpath, env=inherited | {"XLA_FLAGS": ""}, capture_output=True, text=True,
+        cwd=pyfuncitem.config.rootpath, env=inherited | {"XLA_FLAGS": WELL}, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     return True
