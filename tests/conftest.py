@@ -41,7 +41,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """What is marked `optimised` compares roundings or computes for long: it has a process of its own, compiled well."""
+    """What is marked `optimised` compares roundings or computes for long: it gets its own process, compiled well."""
     if pyfuncitem.get_closest_marker("optimised") is None or os.environ["XLA_FLAGS"] != QUICKLY:
         return None
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
