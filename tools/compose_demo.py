@@ -55,7 +55,7 @@ def main() -> None:
     import skill_zoo
     from anyskill_brax import evaluate
     from anyskill_brax.character.humanoid import LATENT_STEPS, load_character
-    from anyskill_brax.compose import LATENT_DT, REST_SECONDS, common_controller, for_seconds, sequence
+    from anyskill_brax.compose import LATENT_DT, common_controller, for_seconds, sequence
     from anyskill_brax.envs.humanoid_env import HumanoidEnv
     from anyskill_brax.render.video import film
     from anyskill_brax.script import Phrase, parse_script, resolve
@@ -86,12 +86,12 @@ def main() -> None:
     skills = [skill_zoo.load(entries[m.index].id, args.zoo) for m in matches]
     low_level, character = common_controller(skills).low_level, load_character()
     parts = [for_seconds(skill, phrase.seconds) for skill, phrase in zip(skills, phrases, strict=True)]
-    rest = REST_SECONDS if args.rest is None else args.rest
-    policy = sequence(*parts, fade_seconds=args.fade, rest_seconds=rest)
+    policy = sequence(*parts, fade_seconds=args.fade, rest_seconds=args.rest)
     env = HumanoidEnv(character, num_frames=low_level.style.num_frames, fall_height=evaluate.FALL_HEIGHT)
     steps = [part.steps for part in policy.parts]
     episodes = evaluate.rollout_policy(env, low_level, policy, jax.random.PRNGKey(args.seed), 1, sum(steps))
-    texts = [text for phrase in phrases for text in ([phrase.text] if rest == 0 else [phrase.text, ""])][: len(steps)]
+    rests = len(steps) > len(phrases)
+    texts = [text for phrase in phrases for text in ([phrase.text, ""] if rests else [phrase.text])][: len(steps)]
     captions = [text for text, count in zip(texts, steps, strict=True) for _ in range(count * LATENT_STEPS)]
     path = film(character, np.asarray(episodes.qpos[:, 0]), args.out, text=captions, width=args.size, height=args.size)
     fallen = np.flatnonzero(np.asarray(episodes.fallen[:, 0]))
