@@ -2,11 +2,13 @@
 
     MUJOCO_GL=osmesa python benchmarks/render.py 64        # or 112, 224; or egl
 
-All draw the same poses through the same camera. Wall seconds and CPU seconds: the latter barely change when something
-else uses the machine. Warp takes part where `warp` is installed (the extra `gpu`). The last line is the share of the
-arithmetic limit when drawing ray by ray: the operations that the caster asks for, traced, over what this machine does
-in a loop of fused multiply-adds of the same type (each two operations), per CPU second. Tile by tile, how many
-operations there are depends on what is seen. One size a call: a second OSMesa context in one process draws nothing.
+All draw the same poses through the same camera. Ours and Warp draw with shadows and without, and are compared like with
+like (our shadows are soft and on the floor alone, Warp's are hard and on everything); MuJoCo draws none and is compared
+with ours that has them. Wall seconds and CPU seconds: the latter barely change when something else uses the machine.
+Warp takes part where `warp` is installed (the extra `gpu`). The last line is the share of the arithmetic limit when
+drawing ray by ray: the operations that the caster asks for, traced, over what this machine does in a loop of fused
+multiply-adds of the same type (each two operations), per CPU second. Tile by tile, how many operations there are
+depends on what is seen. One size a call: a second OSMesa context in one process draws nothing.
 """
 
 import sys
@@ -23,10 +25,11 @@ from anyskill_brax.character.humanoid import Character, load_character
 from anyskill_brax.character.kinematics import BodyState, forward_kinematics
 from anyskill_brax.render.camera import Camera, look_at
 from anyskill_brax.render.raycast import make_renderer
+from anyskill_brax.render.scene import Look
 
 SIZES = {64: 512, 112: 128, 224: 32}
 """Side [px] -> worlds per call."""
-ROUNDS = 5
+ROUNDS = 15
 OPERATIONS = frozenset(
     ("add", "sub", "mul", "div", "max", "min", "abs", "neg", "sign", "floor", "sqrt", "rsqrt", "clamp", "square")
     + ("select_n", "and", "or", "not", "eq", "ne", "lt", "le", "gt", "ge", "convert_element_type")
@@ -34,10 +37,11 @@ OPERATIONS = frozenset(
 
 
 def our_work(
-    character: Character, size: int, bodies: BodyState, view: Camera, tiles: bool
+    character: Character, size: int, bodies: BodyState, view: Camera, *, tiles: bool = True, shadows: bool = True
 ) -> tuple[Callable[[], Any], float]:
     """A call that draws all bodies, and the operations per picture (ray by ray)."""
-    render = make_renderer(character, size, size, tiles=tiles)
+    look = Look() if shadows else Look(shadow=0.0)
+    render = make_renderer(character, size, size, tiles=tiles, look=look)
 
     def shoot(bodies: BodyState) -> jax.Array | None:
         return render(bodies, view).rgb
@@ -85,8 +89,8 @@ def mujoco_work(character: Character, size: int, qpos: np.ndarray, view: Camera)
     return shoot
 
 
-def warp_work(character: Character, size: int, qpos: np.ndarray, view: Camera) -> Callable[[], Any]:
-    """MJX-Warp's batch renderer without shadows; `ImportError` where there is none."""
+def warp_work(character: Character, size: int, qpos: np.ndarray, view: Camera, shadows: bool) -> Callable[[], Any]:
+    """MJX-Warp's batch renderer; `ImportError` where there is none."""
     import mujoco.mjx.third_party.mujoco_warp as mjw
     import warp
 
@@ -97,7 +101,7 @@ def warp_work(character: Character, size: int, qpos: np.ndarray, view: Camera) -
     camera.fovy = float(np.degrees(view.fovy))
     host = spec.compile()
     model, data = mjw.put_model(host), mjw.make_data(host, nworld=len(qpos))
-    context = mjw.create_render_context(host, len(qpos), cam_res=(size, size), render_rgb=True, use_shadows=False)
+    context = mjw.create_render_context(host, len(qpos), cam_res=(size, size), render_rgb=True, use_shadows=shadows)
     poses = warp.array(qpos.astype(np.float32), dtype=float)
 
     def shoot() -> None:
@@ -146,22 +150,26 @@ def main() -> None:
     qpos = np.tile(character.default_qpos, (worlds, 1))
     qpos[:, 7:] += rng.normal(0.0, 0.3, (worlds, character.action_dim))
     bodies = forward_kinematics(character, jnp.asarray(qpos), jnp.zeros((worlds, 34)))
-    ours, _ = our_work(character, size, bodies, view, tiles=True)
+    ours, _ = our_work(character, size, bodies, view)
+    plain, _ = our_work(character, size, bodies, view, shadows=False)
     by_rays, count = our_work(character, size, bodies, view, tiles=False)
     few = qpos[: max(8, worlds // 8)]
     works = {
         "ours": (ours, worlds),
+        "ours, no shadows": (plain, worlds),
         "by rays": (by_rays, worlds),
         "MuJoCo": (mujoco_work(character, size, few, view), len(few)),
     }
     try:
-        works["Warp"] = warp_work(character, size, few, view), len(few)
+        works["Warp"] = warp_work(character, size, few, view, shadows=True), len(few)
+        works["Warp, no shadows"] = warp_work(character, size, few, view, shadows=False), len(few)
     except ImportError as error:
         print(f"no Warp: {error}")
     rates = race({**works, "limit": fused_multiply_adds()})
     for name, (wall, cpu) in list(rates.items())[:-1]:
-        ratio = f"ours is {rates['ours'][0] / wall:.1f} times, per CPU second {rates['ours'][1] / cpu:.1f} times"
-        print(f"{size:4d} px {name:7} {wall:8.0f} pictures/s, {cpu:8.0f} per CPU second; {ratio}")
+        ours_wall, ours_cpu = rates["ours, no shadows" if "no shadows" in name else "ours"]
+        ratio = f"ours is {ours_wall / wall:.1f} times, per CPU second {ours_cpu / cpu:.1f} times"
+        print(f"{size:4d} px {name:16} {wall:8.0f} pictures/s, {cpu:8.0f} per CPU second; {ratio}")
     share, peak = rates["by rays"][1] * count / rates["limit"][1], rates["limit"][1]
     print(f"{size:4d} px {count / size**2:.0f} operations per pixel: {share:.0%} of {peak / 1e9:.0f} G/s", flush=True)
 

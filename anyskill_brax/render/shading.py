@@ -12,7 +12,7 @@ import numpy as np
 
 from anyskill_brax.render import primitives
 from anyskill_brax.render.placement import Placed, floor, hit, meet
-from anyskill_brax.render.primitives import Vector, columns, dot, vector
+from anyskill_brax.render.primitives import Vector, clamp, columns, dot, larger, vector
 from anyskill_brax.render.scene import BOX, CAPSULE, CYLINDER, ELLIPSOID, PLANE, SPHERE, Look, Scene
 
 Rows = Sequence[int]
@@ -109,7 +109,7 @@ def soft_shadow(scene: Scene, rows: Rows, placed: Placed, point: Vector) -> jax.
     sun = Sun(*map(vector, (placed.light, placed.shade_x, placed.shade_y)))
     for i in shading_rows(scene, rows):
         centre, axes = vector(placed.centre[i]), columns(placed.axes[i])
-        dark = jnp.maximum(dark, shadow_of(int(scene.kind[i]), sun, point, centre, axes, scene.size[i].tolist()))
+        dark = larger(dark, shadow_of(int(scene.kind[i]), sun, point, centre, axes, scene.size[i].tolist()))
     return dark
 
 
@@ -139,18 +139,18 @@ def shadow_of(
         if kind == CAPSULE:
             reach = [2.0 * size[1] * dot(axes[2], a) for a in sun[1:]]
             s = (x * reach[0] + y * reach[1]) / (reach[0] * reach[0] + reach[1] * reach[1] + 1e-9)
-            s = jnp.clip(s, 0.0, 1.0)
+            s = clamp(s, 0.0, 1.0)
             x, y = x - s * reach[0], y - s * reach[1]
-        return jnp.clip(OUTLINE - (x * x + y * y) * (1.0 / size[0] ** 2), 0.0, 1.0)  # the outline is at 1
+        return clamp(OUTLINE - (x * x + y * y) * (1.0 / size[0] ** 2), 0.0, 1.0)  # the outline is at 1
     from_point = [c - p for c, p in zip(centre, point, strict=True)]
     if kind == ELLIPSOID:
         miss = primitives.ellipsoid_miss(sun.light, from_point, [axes[j] for j in range(3)], size)
-        return jnp.clip(OUTLINE - miss, 0.0, 1.0)
+        return clamp(OUTLINE - miss, 0.0, 1.0)
     distance, inside = meet(kind, sun.light, from_point, axes, size)
     if kind == PLANE:
-        return jnp.clip(jnp.where(distance > 0.0, inside, 0.0) / 0.02, 0.0, 1.0)
+        return clamp(jnp.where(distance > 0.0, inside, 0.0) / 0.02, 0.0, 1.0)
     edge = jnp.minimum(size[0], size[1]) if kind == CYLINDER else jnp.minimum(jnp.minimum(size[0], size[1]), size[2])
-    return jnp.clip(inside / edge, 0.0, 1.0)
+    return clamp(inside / edge, 0.0, 1.0)
 
 
 def hard_shadow(scene: Scene, placed: Placed, point: Vector) -> jax.Array:
@@ -165,12 +165,12 @@ def hard_shadow(scene: Scene, placed: Placed, point: Vector) -> jax.Array:
 def tiles(look: Look, placed: Placed, ray: Vector, pixel: jax.Array) -> jax.Array:
     """The checkers' factor on the floor's light; edges as wide as a pixel's footprint: far tiles fade, not flicker."""
     distance, climb = floor(placed, ray)
-    pixel = pixel / jnp.maximum(-climb, 0.02)
+    pixel = pixel / larger(-climb, 0.02)
 
     def wave(v: jax.Array) -> jax.Array:
         phase = v / (2.0 * look.tile)
         triangle = 4.0 * jnp.abs(phase - jnp.floor(phase) - 0.5) - 1.0
-        return jnp.clip(triangle / (2.0 * distance * pixel / look.tile + 1e-3), -1.0, 1.0)
+        return clamp(triangle / (2.0 * distance * pixel / look.tile + 1e-3), -1.0, 1.0)
 
     x, y = floor_xy(placed, [distance * r for r in ray])
     return 1.0 + look.checker * (wave(x) * wave(y))
@@ -186,7 +186,7 @@ def sunlit(look: Look, placed: Placed, ray: Vector, normal: Vector, dark: jax.Ar
     """The factor on a surface's colour: ambient, sun, highlight, sky; `dark` takes its share of sun and highlight."""
     toward = dot(normal, vector(placed.light))
     mirrored = 2.0 * toward * dot(normal, ray) - dot(ray, vector(placed.light))  # cosine of light and reflected eye
-    sun = look.diffuse * jnp.maximum(toward, 0.0) + look.gloss * jnp.maximum(-mirrored, 0.0) ** 12
+    sun = look.diffuse * larger(toward, 0.0) + look.gloss * larger(-mirrored, 0.0) ** 12
     return look.ambient + sun * (1.0 - look.shadow * dark) + look.skylight * dot(normal, vector(placed.world[:, 2]))
 
 
@@ -194,7 +194,7 @@ def haze(scene: Scene, look: Look, placed: Placed, ray: Vector, index: jax.Array
     """How far each pixel is blended into the horizon's colour `[N]`: floor by distance, sky by height, figure never."""
     distance, climb = floor(*jax.lax.stop_gradient((placed, ray)))
     lost = (distance / look.haze) ** 2
-    sky = 1.0 - jnp.clip(1.7 * climb, 0.0, 1.0) if look.sky_texture is None else 0.0
+    sky = 1.0 - clamp(1.7 * climb, 0.0, 1.0) if look.sky_texture is None else 0.0
     return jnp.where(index < len(scene), 0.0, jnp.where(index == len(scene), lost / (1.0 + lost), sky))
 
 

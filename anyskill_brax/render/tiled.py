@@ -19,7 +19,7 @@ from anyskill_brax.render import culling, shading
 from anyskill_brax.render.camera import Camera
 from anyskill_brax.render.lens import Lens, rays
 from anyskill_brax.render.placement import FAR, Placed, floor, meet
-from anyskill_brax.render.primitives import Vector, vector
+from anyskill_brax.render.primitives import Vector, clamp, larger, vector
 from anyskill_brax.render.scene import CAPSULE, SPHERE, Look, Scene, index_mask
 from anyskill_brax.render.shading import FAMILIES, Sun
 
@@ -52,7 +52,7 @@ def colours(scene: Scene, look: Look, placed: Placed, camera: Camera, lens: Lens
         return jax.vmap(partial(shading.haze, scene, look))(placed, ray, index)
 
     rgb = palette[index] * _apart(light, word)[..., None]
-    return jnp.clip(rgb + _apart(veil, word)[..., None] * (horizon - rgb), 0.0, 1.0)
+    return clamp(rgb + _apart(veil, word)[..., None] * (horizon - rgb), 0.0, 1.0)
 
 
 def _rays(lens: Lens, camera: Camera) -> Vector:
@@ -143,7 +143,7 @@ def _figure(scene: Scene, look: Look | None, placed: Placed, camera: Camera, len
         point, sun = [ground * r for r in ray], Sun(*map(vector, (own.light, own.shade_x, own.shade_y)))
 
         def darker(group: _Group, value: jax.Array, row: jax.Array) -> jax.Array:
-            return jnp.maximum(value, shading.shadow_of(group.kind, sun, point, *group.read(row)[1:]))
+            return larger(value, shading.shadow_of(group.kind, sun, point, *group.read(row)[1:]))
 
         def lit(group: _Group, value: jax.Array, row: jax.Array) -> jax.Array:
             assert look is not None
