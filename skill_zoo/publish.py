@@ -295,22 +295,28 @@ from {trained.reward_before:+.2f} to {trained.reward_after:+.2f}.
 
 
 def table(trained: Sequence[TrainedSkill], verdicts: Sequence[Verdict]) -> Table:
-    """One line per instruction, for the terminal."""
+    """One line per instruction, for the terminal: those in the zoo by their ids."""
     rows = Table(title=f"{EPISODES} episodes each; the margin is in standard errors of the difference")
-    rows.add_column("skill", no_wrap=True)
-    columns = ("instruction", "reward", "judge, untrained", "judge, trained", "margin", "predicate held", "remark")
-    for column in columns:
-        rows.add_column(column, no_wrap=column.startswith("judge"))
+    for column in ("skill", "reward", "judge, untrained -> trained", "margin", "predicate held"):
+        rows.add_column(column, no_wrap=column in ("reward", "judge, untrained -> trained"), overflow="fold")
     for skill, verdict in zip(trained, verdicts, strict=True):
         g = verdict.grade
         rows.add_row(
-            str(verdict.id or "not good enough"),
-            escape(verdict.text[:60]),
+            escape(verdict.id or verdict.text[:60]),
             f"{skill.reward_before:+.2f} -> {skill.reward_after:+.2f}",
-            f"{g.untrained_mean:.3f} ± {g.untrained_standard_error:.3f}",
-            f"{g.mean:.3f} ± {g.standard_error:.3f}",
+            f"{g.untrained_mean:.3f} -> {g.mean:.3f} ± {g.standard_error:.3f}",
             f"{g.margin:+.1f}",
             escape(verdict.geometry or "-"),
-            escape(f"unverified: {verdict.remark}" if verdict.id and verdict.remark else g.reason or verdict.remark),
         )
     return rows
+
+
+def remarks(verdicts: Sequence[Verdict]) -> list[str]:
+    """Why what is not in the zoo is not good enough for it, and what stands against what is: a line each."""
+    lines = []
+    for verdict in verdicts:
+        if verdict.id and verdict.remark:
+            lines.append(f"unverified: {verdict.id}: {verdict.remark}")
+        elif not verdict.id:
+            lines.append(f"not good enough: {verdict.text[:60]!r}: {verdict.grade.reason or verdict.remark}")
+    return lines

@@ -87,6 +87,8 @@ def main() -> int:
         trained, recipe, env=env, zoo=zoo, workdir=workdir, seed=settings["seed"], force=options.force
     )
     console.print(publish.table(trained, verdicts))
+    for remark in publish.remarks(verdicts):
+        console.print(remark, markup=False)
     published = sum(bool(v.id) for v in verdicts)
     console.print(f"{published} of {len(verdicts)} published in {zoo}")
     if not options.force and any(v.grade.passed and not v.id for v in verdicts):

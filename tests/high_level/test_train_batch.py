@@ -76,6 +76,9 @@ def test_a_list_becomes_graded_skills_and_a_second_call_adds_nothing(tool, zoo, 
         assert bool(verdict["id"]) == (verdict["grade"]["passed"] and not verdict["remark"])
     assert len(skill_zoo.list_skills(zoo=zoo, kind="skill")) == sum(bool(v["id"]) for v in refused.values())
     said = " ".join(capsys.readouterr().out.split())
+    for verdict in refused.values():
+        why = f"not good enough: {verdict['text']!r}: {verdict['grade']['reason'] or verdict['remark']}"
+        assert (why in said) != bool(verdict["id"])
     assert "outside vocabulary: '挥挥手 🙌' (confidence" in said and "it knows 'wave', 'sit down'" in said
 
     assert tool(*arguments, "--force") == 0  # what works but falls; nothing is trained again
