@@ -11,6 +11,8 @@ import re
 import tomllib
 from importlib import resources
 
+from anyskill_brax.clip.hashed_text import words
+
 PARTS = ("reward", "judge")
 FILES = ("phrases.toml", "spoken.toml")
 LIMBS = "arm|hand|palm|fist|elbow|leg|foot|knee|heel"
@@ -101,6 +103,24 @@ def part_of(text: str) -> str:
     return PARTS[hashlib.blake2b(neutral.encode(), digest_size=1).digest()[0] & 1]
 
 
+def mark(text: str) -> str:
+    """By this the phrases of the tests are known without being read: a hash of the words, left and right alike."""
+    neutral = re.sub(r"\b(left|right)\b", "side", " ".join(words(text)))
+    return hashlib.blake2b(neutral.encode(), digest_size=4).hexdigest()
+
+
+@functools.cache
+def kept_for_tests() -> frozenset[str]:
+    """The `mark` of every phrase that no model may learn, because it is tested on it."""
+    return frozenset(_source()["kept_for_tests"].split())
+
+
+@functools.cache
+def learnable() -> dict[str, tuple[str, ...]]:
+    """`meanings()` without what is kept for tests; those who check a skill know these phrases all the same."""
+    return {text: names for text, names in meanings().items() if mark(text) not in kept_for_tests()}
+
+
 def phrases_of(part: str) -> dict[str, tuple[str, ...]]:
-    """`meanings()` of one half, "reward" or "judge"."""
-    return {text: names for text, names in meanings().items() if part_of(text) == part}
+    """`learnable()` of one half, "reward" or "judge"."""
+    return {text: names for text, names in learnable().items() if part_of(text) == part}

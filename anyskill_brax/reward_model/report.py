@@ -13,7 +13,7 @@ from anyskill_brax.character.kinematics import forward_kinematics
 from anyskill_brax.clip.builtin import BuiltinModel, BuiltinPose
 from anyskill_brax.clip.reward import embed_goals
 from anyskill_brax.reward_model.optimise import climb, standing
-from anyskill_brax.reward_model.phrases import antonyms, meanings, part_of, unrelated
+from anyskill_brax.reward_model.phrases import antonyms, learnable, part_of, unrelated
 from anyskill_brax.reward_model.posecodes import attribute_names, degrees
 from anyskill_brax.reward_model.wording import swap_sides
 from anyskill_brax.types import UserError
@@ -91,7 +91,7 @@ def phrase_scores(
 
 def unseen_phrases(part: str) -> dict[str, tuple[str, ...]]:
     """The half of the vocabulary that a model of `part` did not learn from."""
-    return {text: means for text, means in meanings().items() if part_of(text) != part}
+    return {text: means for text, means in learnable().items() if part_of(text) != part}
 
 
 def test_phrases(entries: Sequence[Mapping[str, Any]], names: Sequence[str]) -> dict[str, tuple[str, ...]]:

@@ -29,7 +29,7 @@ from anyskill_brax.motion.io import Motion
 from anyskill_brax.networks import unit
 from anyskill_brax.reward_model.captions import Captions, caption_degrees, compose
 from anyskill_brax.reward_model.optimise import climb, scattered
-from anyskill_brax.reward_model.phrases import meanings, part_of, phrases_of, phrases_sha256, unrelated
+from anyskill_brax.reward_model.phrases import learnable, part_of, phrases_of, phrases_sha256, unrelated
 from anyskill_brax.reward_model.posecodes import attribute_names, mirror_name
 from anyskill_brax.reward_model.poses import in_chunks, motion_poses, pose_degrees, random_poses
 
@@ -300,7 +300,7 @@ def train_pose_model(
         losses.append(loss)
         if (number + 1) % 500 == 0:
             log(f"{name}: update {number + 1}/{settings.updates}  loss {np.mean(losses[-500:]):.4f}")
-    held_out = [text for text in meanings() if part_of(text) != part]
+    held_out = [text for text in learnable() if part_of(text) != part]
     neutral = neutral_words(captions, list(vocabulary))
     index = hashed_text.PhraseIndex(list(vocabulary), neutral)
     config = {
