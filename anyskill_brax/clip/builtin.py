@@ -66,7 +66,6 @@ class _Builtin:
         self.sha256 = weights_sha256(self._tensors)
         self._params = unflatten_dict({tuple(k.split("/")): jnp.asarray(v) for k, v in self._tensors.items()})
         self._text = TextTower(dim=self.dim, **config["text"])
-        self._embed_ids = jax.jit(lambda ids: self._text.apply({"params": self._params["text"]}, ids))
         self._character = load_character()
         if config["character_sha256"] != self._character.sha256:
             raise BuiltinModelError(
@@ -94,7 +93,9 @@ class _Builtin:
     def embed_text(self, texts: Sequence[str]) -> np.ndarray:
         """K texts -> `[K, D]` unit rows. TextError where a text is empty or too long."""
         ids = hashed_text.buckets(texts, self._config["text"]["num_buckets"])
-        return np.asarray(self._embed_ids(jnp.asarray(ids)))
+        rows = 1 << (len(ids) - 1).bit_length()  # a power of two: few sizes to compile for
+        padded = np.pad(ids, [(0, rows - len(ids)), (0, 0)], mode="edge")
+        return np.asarray(_embed_ids(self._text, self._params["text"], padded))[: len(ids)]
 
     def text_confidence(self, texts: Sequence[str]) -> np.ndarray:
         """K texts -> `[K]` in [0, 1]: how likely the text is of the trained vocabulary rather than about anything else.
@@ -108,6 +109,12 @@ class _Builtin:
     def nearest_captions(self, text: str, count: int = 3) -> list[str]:
         """The training phrases most like the text, best first: what to say instead."""
         return self._index.nearest(text, count)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _embed_ids(tower: TextTower, params: Mapping[str, Any], ids: jax.Array) -> jax.Array:
+    """Compiled once for all models of one architecture."""
+    return jnp.asarray(tower.apply({"params": params}, ids))
 
 
 class BuiltinPose(_Builtin):

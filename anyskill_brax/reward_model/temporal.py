@@ -129,8 +129,8 @@ def _fit(
     params: Any = {
         "tower": towers[0].init(key_init, data["norm_features"][:1])["params"],
         "text": text,
-        "scale": jnp.log(10.0),
-        "offset": jnp.asarray(-4.0),
+        "scale": jnp.log(jnp.float32(10.0)),
+        "offset": jnp.float32(-4.0),
     }
     schedule = optax.cosine_onecycle_schedule(settings.updates, settings.learning_rate, pct_start=0.1)
     adam = optax.adamw(schedule, weight_decay=settings.weight_decay)

@@ -11,6 +11,7 @@ two limbs means both. A few times the model is climbed: poses that it likes for 
 with the degree that geometry gives them, so that what fools it is learnt from.
 """
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -85,14 +86,15 @@ def make_poses(character: Character, settings: TrainSettings, motions: Sequence[
     return PoseData(qpos, qvel, pose_degrees(character, qpos, qvel))
 
 
+@functools.cache
+def _seen(character: Character, which: str) -> Callable[[jax.Array, jax.Array], jax.Array]:
+    """Compiled once per process."""
+    return jax.jit(lambda qpos, qvel: POSE_FEATURES[which](character, forward_kinematics(character, qpos, qvel)))
+
+
 def pose_features(character: Character, data: PoseData, which: str) -> np.ndarray:
     """The tower's input for every pose `[N, ...]`."""
-
-    @jax.jit
-    def features(qpos: jax.Array, qvel: jax.Array) -> jax.Array:
-        return POSE_FEATURES[which](character, forward_kinematics(character, qpos, qvel))
-
-    return in_chunks(features, data.qpos, data.qvel)
+    return in_chunks(_seen(character, which), data.qpos, data.qvel)
 
 
 def _loss(
@@ -284,8 +286,8 @@ def train_pose_model(
         "pose": towers[0].init(key_pose, tensors["norm_features"][:1])["params"],
         "text": towers[1].init(key_text, tensors["ids"][:1])["params"],
         "single": jax.random.normal(key_single, (len(arrays["singles"]), settings.dim)),
-        "scale": jnp.log(10.0),
-        "offset": jnp.asarray(-4.0),
+        "scale": jnp.log(jnp.float32(10.0)),  # of a type that an update keeps: it compiles once
+        "offset": jnp.float32(-4.0),
     }
     schedule = optax.cosine_onecycle_schedule(settings.updates, settings.learning_rate, pct_start=0.1)
     optimiser = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(schedule, weight_decay=settings.weight_decay))

@@ -158,13 +158,12 @@ def make_windows(
     qpos, qvel = (np.concatenate([part[i] for part in three]) for i in range(2))
 
     rows = np.arange(CHUNK * -(-len(qpos) // CHUNK)).clip(max=len(qpos) - 1).reshape(-1, CHUNK)
-    measured = [_measure(character, features, qpos[row], qvel[row]) for row in rows]
-    return WindowData(*(np.concatenate([np.asarray(m[i]) for m in measured])[: len(qpos)] for i in range(2)))
+    look, parts = jax.jit(features, static_argnums=0), []
+    for row in rows:
+        bodies = _move(character, qpos[row], qvel[row])
+        parts.append((np.asarray(look(character, bodies)), np.asarray(_judge(character, bodies))))
+    return WindowData(*(np.concatenate(part)[: len(qpos)] for part in zip(*parts, strict=True)))
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def _measure(
-    character: Character, features: Callable[[Character, BodyState], jax.Array], qpos: jax.Array, qvel: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    bodies = forward_kinematics(character, qpos, qvel)
-    return features(character, bodies), window_degrees(character, bodies)
+_move = jax.jit(forward_kinematics, static_argnums=0)
+_judge = jax.jit(window_degrees, static_argnums=0)
