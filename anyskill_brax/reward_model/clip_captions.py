@@ -112,7 +112,7 @@ def draw(
     return jnp.concatenate([window, window + len(data["clip"])]), text, *targets(data, clip, side, text, clip)
 
 
-def retrieval(
+def caption_recall(
     embed_text: Callable[[Sequence[str]], np.ndarray],
     clips: CaptionedClips,
     seen: np.ndarray,

@@ -19,7 +19,7 @@ from anyskill_brax.motion.io import Motion, load_motion_folder
 from anyskill_brax.motion.sources import held_out
 from anyskill_brax.motion.synthesis import builtin_motions
 from anyskill_brax.reward_model import report
-from anyskill_brax.reward_model.clip_captions import CaptionedClips, clip_windows, retrieval
+from anyskill_brax.reward_model.clip_captions import CaptionedClips, caption_recall, clip_windows
 from anyskill_brax.reward_model.distill import distil_image_model, identity
 from anyskill_brax.reward_model.lessons import DistillSettings
 from anyskill_brax.reward_model.motioncodes import MOVEMENTS
@@ -174,7 +174,7 @@ def _train_temporal(
                 for group, phrases in groups.items()
                 if phrases
             }
-        if found := _clip_retrieval(character, model, settings, test_clips, seeds[1]):
+        if found := _recall(character, model, settings, test_clips, seeds[1]):
             reports[name]["clip_captions"] = found
         (out / name / "temporal.json").write_text(json.dumps(reports[name], indent=1) + "\n")
         log(f"{name}, windows: {json.dumps(reports[name])}")
@@ -203,7 +203,7 @@ def with_sources(model: Model, clips: Sequence[Motion]) -> Model:
     )
 
 
-def _clip_retrieval(
+def _recall(
     character: Character, model: BuiltinPose, settings: TemporalSettings, clips: Sequence[Motion], seed: int
 ) -> dict[str, float]:
     """How well windows of clips find their captions; empty where no clip has any."""
@@ -214,7 +214,7 @@ def _clip_retrieval(
     numbers = (settings.frames, settings.num_clip, settings.starting_share, seed)
     windows, clip = clip_windows(character, features, spoken, *numbers)
     seen = in_chunks(jax.jit(model.embed_window), windows[0])
-    return retrieval(model.embed_text, spoken, seen, clip, model.config()["phrases"])
+    return caption_recall(model.embed_text, spoken, seen, clip, model.config()["phrases"])
 
 
 def _about(model: BuiltinModel) -> dict[str, Any]:

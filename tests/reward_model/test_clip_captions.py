@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from anyskill_brax.motion.io import Motion, motion_from_qpos, save_motion_folder
-from anyskill_brax.reward_model.clip_captions import CaptionedClips, captions_of, draw, retrieval, targets
+from anyskill_brax.reward_model.clip_captions import CaptionedClips, caption_recall, captions_of, draw, targets
 from anyskill_brax.reward_model.phrases import part_of
 from anyskill_brax.reward_model.run import split_folder
 
@@ -84,13 +84,13 @@ def test_what_is_drawn_fits_its_targets(character, clips):
     assert text[:20].max() < len(spoken.texts) and own.shape == (40, 40)
 
 
-def test_retrieval_by_hand():
+def test_recall_by_hand():
     """Three clips of one text each, two of equal words: two texts to choose from. The third finds the wrong one."""
     spoken = CaptionedClips((), ("a", "b", "b b"), np.array([[[0], [0]], [[1], [1]], [[2], [2]]]), np.array([0, 1, 1]),
                             np.arange(3))  # fmt: skip
     goals = {"a": [1.0, 0.0], "b": [0.0, 1.0]}
     seen = np.array([[1.0, 0.1], [0.1, 1.0], [1.0, 0.1]])
-    found = retrieval(lambda texts: np.array([goals[t] for t in texts]), spoken, seen, np.arange(3), ["a", "b b"])
+    found = caption_recall(lambda texts: np.array([goals[t] for t in texts]), spoken, seen, np.arange(3), ["a", "b b"])
     assert found["captions"] == 2 and found["windows"] == 3 and found["captions_learnt"] == 1
     assert found["first"] == pytest.approx(2 / 3) and found["first_by_chance"] == pytest.approx(0.5)
     assert found["fifth"] == found["fifth_by_chance"] == 1.0

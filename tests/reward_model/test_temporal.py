@@ -10,7 +10,7 @@ from reward_model.test_clip_captions import two_clips
 
 from anyskill_brax.clip.builtin import FORMAT, BuiltinPose, tensors_of
 from anyskill_brax.clip.towers import POSE_FEATURES, PoseTower, TextTower
-from anyskill_brax.reward_model.clip_captions import CaptionedClips, captions_of, clip_windows, retrieval
+from anyskill_brax.reward_model.clip_captions import CaptionedClips, caption_recall, captions_of, clip_windows
 from anyskill_brax.reward_model.phrases import phrases_of
 from anyskill_brax.reward_model.run import with_sources
 from anyskill_brax.reward_model.temporal import TemporalSettings, add_temporal_tower, clip_lesson
@@ -97,7 +97,7 @@ def test_clips_are_told_apart_by_captions_that_it_had_no_words_for(character, mo
     assert after.text_confidence(said).min() > 0.9 > 0.1 > after.text_confidence(["fry an omelette"])[0]
     spoken = CaptionedClips.create(character, clips, 8, "reward")
     windows, whose = clip_windows(character, POSE_FEATURES["positions"], spoken, 8, 40, 0.0, seed=5)
-    found = retrieval(after.embed_text, spoken, np.asarray(after.embed_time(windows[0])), whose, said)
+    found = caption_recall(after.embed_text, spoken, np.asarray(after.embed_time(windows[0])), whose, said)
     assert found["first"] > 0.9 > found["first_by_chance"]
 
 
