@@ -58,6 +58,9 @@ def get_config(variant: str = "") -> ConfigDict:
             weight=0.8,  # beside the pose tower's view of the last frame
             text_rate=0.3,  # of the text side's learning, in that of the tower
             faith=10.0,  # of the text side to what it said of poses
+            clip_captions=0.5,  # weight of what people wrote of the clips of --motions; 0: not read
+            num_clip=6000,  # windows of such clips; as many mirrored ones
+            clip_hold_out=0.1,  # of a folder that names no test split
         )
     )
     config.image = ConfigDict(
@@ -92,6 +95,7 @@ def get_config(variant: str = "") -> ConfigDict:
         )
         config.temporal.update(
             dict(motion_variants=0, num_motion=0, num_random=400, num_captions=600, updates=40, batch=32)
+            | dict(num_clip=200)
         )
         config.image.update(
             dict(

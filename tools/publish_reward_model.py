@@ -46,7 +46,7 @@ def main() -> None:
             zoo=zoo,
             metrics=measured,
             config={"role": ROLES[kind]},
-            motions={"builtin": "made by this project, Apache-2.0"},
+            motions={"builtin": "made by this project, Apache-2.0", **model.config().get("motions", {})},
             files={
                 **{name: json.dumps(measured, indent=1).encode() for name, measured in reports.items()},
                 "card.md": card(kind, model, reports).encode(),
@@ -70,12 +70,14 @@ def card(kind: str, model: Any, reports: dict[str, Any]) -> str:
         moving = _percent(reports["temporal.json"]["mixed"]["unseen_phrases"], *names)
         lines.append(f"- unseen phrases about movement, windows of {model.window} latent steps: {moving}")
     time = "rhythm, counting and order beyond a second and a third" if model.window > 1 else "time: it sees one instant"
+    taught = model.config().get("temporal_training", {}).get("clip_captions", 0) and model.config().get("motions")
+    words = " and of its clips' captions" if taught else ""
     still = ", movement of any kind" if kind == "image" else ""
     return f"""# {model.name}
 
 A pose-language encoder trained by this project from geometry (docs/reward-model.md). It sees {sees}.
-It is not CLIP: it understands the words of `anyskill_brax/reward_model/phrases.toml` and near relatives; a text outside
-that vocabulary gets a low confidence. `report.json` holds everything that was measured.
+It is not CLIP: it understands the words of `anyskill_brax/reward_model/phrases.toml`{words} and near relatives; a text
+outside that vocabulary gets a low confidence. `report.json` holds everything that was measured.
 
 {chr(10).join(lines)}
 

@@ -21,7 +21,7 @@ def main() -> int:
     add_config_arguments(parser, "configs/reward_model.py")
     parser.add_argument("--out", required=True, type=Path, help="folder to write the models into")
     parser.add_argument("--seed", type=int, help="default: the config's")
-    parser.add_argument("--motions", type=Path, help="a folder of clips to draw further poses from (train split)")
+    parser.add_argument("--motions", type=Path, help="a folder of clips: poses, windows, captions (train split)")
     parser.add_argument("--only", nargs="+", choices=KINDS, help="these; without OUT/pose the last two use the zoo's")
     parser.add_argument("--image", action="store_true", help="distil the image model as well")
     parser.add_argument("--test-phrases", type=Path, metavar="FILE", help='{"entries": [...]}: for the report only')

@@ -229,7 +229,7 @@ def frozen(settings: DistillSettings, teacher: BuiltinPose, params: Any) -> Buil
     """The tower without its hints, beside the teacher's text side."""
     keep = {
         *("format", "dim", "text", "character_sha256", "phrases_sha256", "phrases_part", "phrases"),
-        *("neutral_words", "confidence"),
+        *("neutral_words", "confidence", "motions"),
     }
     config = {key: value for key, value in teacher.config().items() if key in keep} | {
         "kind": "image",

@@ -5,8 +5,9 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -14,9 +15,12 @@ import numpy as np
 
 from anyskill_brax.character.humanoid import Character, load_character
 from anyskill_brax.clip.builtin import BuiltinImage, BuiltinModel, BuiltinPose, load_builtin, save_builtin
+from anyskill_brax.clip.towers import POSE_FEATURES
 from anyskill_brax.motion.io import Motion, load_motion_folder
+from anyskill_brax.motion.sources import held_out
 from anyskill_brax.motion.synthesis import builtin_motions
 from anyskill_brax.reward_model import report
+from anyskill_brax.reward_model.clip_captions import CaptionedClips, caption_recall, clip_windows
 from anyskill_brax.reward_model.distill import distil_image_model, identity
 from anyskill_brax.reward_model.lessons import DistillSettings
 from anyskill_brax.reward_model.motioncodes import MOVEMENTS
@@ -31,6 +35,7 @@ from anyskill_brax.reward_model.train import PoseData, TrainSettings, make_poses
 from anyskill_brax.workdir import Workdir
 
 Log = Callable[[str], None]
+Model = TypeVar("Model", bound=BuiltinModel)
 MODELS = {
     "pose": ("reward", "positions", "builtin-pose"),
     "judge": ("judge", "rotations", "builtin-judge"),
@@ -68,7 +73,7 @@ def evaluate_model(
         "confidence": report.confidence_scores(model, part),
     }
     if entries:
-        given, own = report.test_phrases(entries, names), set(phrases_of(part))
+        given, own = report.test_phrases(entries, names), set(model.config()["phrases"])
         unseen = {text: means for text, means in given.items() if text not in own}
         out["test_phrases"] = report.phrase_scores(names, model, features, shown, unseen)
         out["test_phrases"]["left_out_as_trained"] = len(given) - len(unseen)
@@ -136,24 +141,24 @@ def _train_temporal(
     settings = TemporalSettings(**config.temporal)
     seeds = (settings.seed, settings.seed + 10_000)
     motions, others = ([*_motions(character, seed, settings.motion_variants)] for seed in seeds)
-    if motion_folder is not None:
-        motions += load_motion_folder(motion_folder, split="train")
-        others += load_motion_folder(motion_folder, split="test")
+    clips, test_clips = ([], []) if motion_folder is None else split_folder(motion_folder, settings.clip_hold_out)
+    motions, others = motions + clips, others + test_clips
     names, reports = attribute_names(character), {}
     for name in [name for name in MODELS if (out / name / "config.json").is_file()]:
         model = load_builtin(out / name)
         assert isinstance(model, BuiltinPose)
-        model = add_temporal_tower(character, model, settings, motions, log)
+        own_seed = replace(settings, seed=settings.seed + list(MODELS).index(name))
+        model = with_sources(add_temporal_tower(character, model, own_seed, motions, log, clips), clips)
         save_builtin(model, out / name)
         seen = in_chunks(jax.jit(model.embed_features), pose_features(character, test_poses, model.config()["input"]))
         understood = evaluate_model(character, model, test_poses, seen, entries)
         _write_report(out / name, json.loads((out / name / "report.json").read_text()) | _about(model) | understood)
         test = windows_of(character, settings, model.config()["input"], others, seeds[1])
-        shown, part = test.degrees > 0.5, model.config()["phrases_part"]
+        shown, part, own = test.degrees > 0.5, model.config()["phrases_part"], set(model.config()["phrases"])
         given = report.test_phrases(entries, names) if entries else {}
         groups = {
             "unseen_phrases": report.unseen_phrases(part),
-            "test_phrases": {text: means for text, means in given.items() if text not in phrases_of(part)},
+            "test_phrases": {text: means for text, means in given.items() if text not in own},
         }
         reports[name] = {"motions": len(motions), "test_windows": len(test.degrees)}
         towers = {
@@ -171,9 +176,47 @@ def _train_temporal(
                 for group, phrases in groups.items()
                 if phrases
             }
+        if found := _recall(character, model, settings, test_clips, seeds[1]):
+            reports[name]["clip_captions"] = found
         (out / name / "temporal.json").write_text(json.dumps(reports[name], indent=1) + "\n")
         log(f"{name}, windows: {json.dumps(reports[name])}")
     return reports
+
+
+def split_folder(folder: Path, share: float) -> tuple[list[Motion], list[Motion]]:
+    """A folder's clips for training and for the test; where it names none of split "test", `share` of those it has."""
+    clips = load_motion_folder(folder)
+    if any(clip.split == "test" for clip in clips):
+        return [c for c in clips if c.split == "train"], [c for c in clips if c.split == "test"]
+    train = [c for c in clips if c.split == "train"]
+    return [c for c in train if not held_out(c.name, share)], [c for c in train if held_out(c.name, share)]
+
+
+def with_sources(model: Model, clips: Sequence[Motion]) -> Model:
+    """`model`, its config naming where these clips come from and under which licence; the same without clips."""
+    if not clips:
+        return model
+    terms: dict[str, set[str]] = {}
+    for clip in clips:
+        terms.setdefault(clip.source.partition(" ")[0] or "unknown", set()).add(clip.licence or "unknown")
+    sources = {source: ", ".join(sorted(licences)) for source, licences in terms.items()}
+    return type(model)(
+        {**model.config(), "motions": {**model.config().get("motions", {}), **sources}}, model.to_tensors()
+    )
+
+
+def _recall(
+    character: Character, model: BuiltinPose, settings: TemporalSettings, clips: Sequence[Motion], seed: int
+) -> dict[str, float]:
+    """How well windows of clips find their captions; empty where no clip has any."""
+    spoken = CaptionedClips.create(character, clips, settings.frames)
+    if not spoken.motions:
+        return {}
+    features = POSE_FEATURES[model.config()["input"]]
+    numbers = (settings.frames, settings.num_clip, settings.starting_share, seed)
+    windows, clip = clip_windows(character, features, spoken, *numbers)
+    seen = in_chunks(jax.jit(model.embed_window), windows[0])
+    return caption_recall(model.embed_text, spoken, seen, clip, model.config()["phrases"])
 
 
 def _about(model: BuiltinModel) -> dict[str, Any]:
@@ -215,8 +258,8 @@ def train_reward_model(
     """
     character, seed = load_character(), config.encoder.seed
     motions = _motions(character, seed, config.motion_variants)
-    if motion_folder is not None:
-        motions += load_motion_folder(motion_folder, split="train")
+    given = [] if motion_folder is None else load_motion_folder(motion_folder, split="train")
+    motions += given
     reports: dict[str, Any] = {}
     test = test_poses(character, seed)
     for name in models:
@@ -237,6 +280,7 @@ def train_reward_model(
                 break
         else:
             model, data, features = _train_pose(character, config, name, motions, test, log)
+        model = with_sources(model, given)
         save_builtin(model, out / name)
         reports[name] = {
             "seconds_to_train": round(earlier + time.monotonic() - began, 1),

@@ -115,10 +115,15 @@ def _loss(
 
 def caption_loss(logits: jax.Array, degrees: jax.Array, attributes: jax.Array) -> jax.Array:
     """The module's loss, of `logits [B, C]`, `degrees [B, A]` and `attributes [C, 3, 2]`."""
-    target = caption_degrees(degrees, attributes)
+    return balanced_loss(logits, caption_degrees(degrees, attributes))
+
+
+def balanced_loss(logits: jax.Array, target: jax.Array, counts: jax.Array | None = None) -> jax.Array:
+    """The same of targets `[B, C]` in [0, 1], of all pairs or of those that count."""
     share = target.mean(axis=0, keepdims=True)
     balance = jnp.sqrt((1.0 - share) / jnp.maximum(share, 0.01))
     weight = target * balance + (1.0 - target)
+    weight = weight if counts is None else weight * counts
     return (weight * optax.sigmoid_binary_cross_entropy(logits, target)).mean() / weight.mean()
 
 
@@ -225,6 +230,14 @@ def fit_confidence(
     return {"weights": theta[:2].tolist(), "bias": float(theta[2])}
 
 
+def vocabulary_of(phrases: Sequence[str], neutral: Sequence[str], part: str) -> dict[str, Any]:
+    """What a model's config says of the texts that it was taught, and the confidence that follows from them."""
+    held_out = [text for text in learnable() if part_of(text) != part]
+    index = hashed_text.PhraseIndex(phrases, neutral)
+    fitted = fit_confidence(index, held_out[::2], unrelated()[::2])
+    return {"phrases": list(phrases), "neutral_words": list(neutral), "confidence": fitted}
+
+
 def single_meanings(captions: Captions, absent: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What one phrase can mean, as captions of their own `[S, 3, 2]`; which of them each phrase of every caption, and
     of its mirror image, is: `[C, 3]` each, -1 where there is none."""
@@ -302,9 +315,6 @@ def train_pose_model(
         losses.append(loss)
         if (number + 1) % 500 == 0:
             log(f"{name}: update {number + 1}/{settings.updates}  loss {np.mean(losses[-500:]):.4f}")
-    held_out = [text for text in learnable() if part_of(text) != part]
-    neutral = neutral_words(captions, list(vocabulary))
-    index = hashed_text.PhraseIndex(list(vocabulary), neutral)
     config = {
         "format": FORMAT,
         "kind": "pose",
@@ -316,9 +326,7 @@ def train_pose_model(
         "character_sha256": character.sha256,
         "phrases_sha256": phrases_sha256(),
         "phrases_part": part,
-        "phrases": list(vocabulary),
-        "neutral_words": neutral,
-        "confidence": fit_confidence(index, held_out[::2], unrelated()[::2]),
+        **vocabulary_of(list(vocabulary), neutral_words(captions, list(vocabulary)), part),
         "training": asdict(settings),
     }
     text_params = _forget_unseen(params["text"], np.union1d(ids, mirrored_ids))

@@ -38,19 +38,30 @@ class WindowData:
         return len(self.degrees) // 3
 
 
+def _span(frames: int) -> int:
+    """Frames of FPS from a window's first to its last, both counted."""
+    return (frames - 1) * STRIDE + 1
+
+
+def long_enough(motion: Motion, frames: int) -> bool:
+    """Whether a window of `frames` fits into the motion."""
+    resampled = motion.num_frames if motion.fps == FPS else int(motion.duration * FPS) + 1
+    return resampled >= _span(frames)
+
+
 def motion_windows(
     character: Character, motions: Sequence[Motion], frames: int, num: int, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """`num` windows from anywhere in the motions: `qpos [num, N, 35]`, `qvel [num, N, 34]`."""
-    clips = [resample_motion(character, motion, FPS) for motion in motions]
-    span = (frames - 1) * STRIDE + 1
-    clips = [clip for clip in clips if clip.num_frames >= span]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`num` windows from anywhere in the motions that are `long_enough`: `qpos [num, N, 35]`, `qvel [num, N, 34]`, and
+    which of these motions each is from, `[num]`."""
+    span = _span(frames)
+    clips = [resample_motion(character, motion, FPS) for motion in motions if long_enough(motion, frames)]
     share = np.array([clip.num_frames - span + 1 for clip in clips], float)
     share = np.minimum(share, 4 * FPS)  # a long clip is not more of a movement than a short one
     chosen = rng.choice(len(clips), num, p=share / share.sum())
     rows = [rng.integers(clips[i].num_frames - span + 1) + STRIDE * np.arange(frames) for i in chosen]
     qpos, qvel = ([getattr(clips[i], name)[row] for i, row in zip(chosen, rows)] for name in ("qpos", "qvel"))
-    return np.stack(qpos), np.stack(qvel)
+    return np.stack(qpos), np.stack(qvel), chosen
 
 
 def random_windows(character: Character, frames: int, num: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -149,20 +160,27 @@ def make_windows(
     """
     rng = np.random.default_rng(seed)
     parts = [random_windows(character, frames, num_random, seed)] if num_random else []
-    parts += [motion_windows(character, motions, frames, num_motion, rng)] if motions and num_motion else []
+    parts += [motion_windows(character, motions, frames, num_motion, rng)[:2]] if motions and num_motion else []
     qpos, qvel = (np.concatenate([part[i] for part in parts]).astype(np.float32) for i in range(2))
     flipped = np.flatnonzero(rng.random(len(qpos)) < 0.5)
     qpos[flipped], qvel[flipped] = mirror(character, qpos[flipped], qvel[flipped])
     qpos, qvel = starting(qpos, qvel, starting_share, rng)
     three = (qpos, qvel), backwards(qpos, qvel), held(qpos, qvel)
     qpos, qvel = (np.concatenate([part[i] for part in three]) for i in range(2))
+    return WindowData(*measure(character, features, qpos, qvel))
 
+
+def measure(
+    character: Character, features: Callable[[Character, BodyState], jax.Array], qpos: np.ndarray, qvel: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Windows `qpos [W, N, 35]`, `qvel [W, N, 34]` -> a tower's input `[W, N, F]` and degrees `[W, A]`."""
     rows = np.arange(CHUNK * -(-len(qpos) // CHUNK)).clip(max=len(qpos) - 1).reshape(-1, CHUNK)
     look, parts = jax.jit(features, static_argnums=0), []
     for row in rows:
         bodies = _move(character, qpos[row], qvel[row])
         parts.append((np.asarray(look(character, bodies)), np.asarray(_judge(character, bodies))))
-    return WindowData(*(np.concatenate(part)[: len(qpos)] for part in zip(*parts, strict=True)))
+    seen, shown = (np.concatenate(part)[: len(qpos)] for part in zip(*parts, strict=True))
+    return seen, shown
 
 
 _move = jax.jit(forward_kinematics, static_argnums=0)

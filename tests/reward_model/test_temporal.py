@@ -6,11 +6,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from reward_model.test_clip_captions import two_clips
 
 from anyskill_brax.clip.builtin import FORMAT, BuiltinPose, tensors_of
-from anyskill_brax.clip.towers import PoseTower, TextTower
+from anyskill_brax.clip.towers import POSE_FEATURES, PoseTower, TextTower
+from anyskill_brax.reward_model.clip_captions import CaptionedClips, caption_recall, captions_of, clip_windows
 from anyskill_brax.reward_model.phrases import phrases_of
-from anyskill_brax.reward_model.temporal import TemporalSettings, add_temporal_tower
+from anyskill_brax.reward_model.run import with_sources
+from anyskill_brax.reward_model.temporal import TemporalSettings, add_temporal_tower, clip_lesson
 
 TINY = TemporalSettings(
     seed=0,
@@ -30,6 +33,9 @@ TINY = TemporalSettings(
     weight=0.8,
     text_rate=1.0,
     faith=0.0,
+    clip_captions=0.0,
+    num_clip=40,
+    clip_hold_out=0.0,
 )
 TEXT = {"num_buckets": 1024, "width": 8, "heads": 2, "hidden": 32}
 FEATURES = 95
@@ -74,3 +80,29 @@ def test_the_text_side_learns_and_can_be_held_to_what_it_said_of_poses(character
         return float(np.sqrt(np.mean((poses @ (after.embed_text(texts) - before).T) ** 2)))
 
     assert 0.0 < changed(100.0) < 0.5 * changed(0.0)
+
+
+def test_without_the_weight_captions_are_not_read(character, model):
+    stats, clips = {"mean": np.zeros(FEATURES), "std": np.ones(FEATURES)}, two_clips(character)
+    assert clip_lesson(character, model, TINY, stats, clips) is None
+    assert clip_lesson(character, model, dataclasses.replace(TINY, clip_captions=1.0), stats, []) is None
+
+
+@pytest.mark.slow
+def test_clips_are_told_apart_by_captions_that_it_had_no_words_for(character, model):
+    clips, settings = two_clips(character), dataclasses.replace(TINY, clip_captions=3.0, updates=150)
+    after = add_temporal_tower(character, model, settings, [], lambda line: None, clips)
+    said = [text for clip in clips for text in captions_of(clip, "reward")]
+    assert {*said} <= {*after.config()["phrases"]} and not {*said} & {*model.config()["phrases"]}
+    assert after.text_confidence(said).min() > 0.9 > 0.1 > after.text_confidence(["fry an omelette"])[0]
+    spoken = CaptionedClips.create(character, clips, 8, "reward")
+    windows, whose = clip_windows(character, POSE_FEATURES["positions"], spoken, 8, 40, 0.0, seed=5)
+    found = caption_recall(after.embed_text, spoken, np.asarray(after.embed_time(windows[0])), whose, said)
+    assert found["first"] > 0.9 > found["first_by_chance"]
+
+
+def test_the_config_names_where_clips_come_from(character, model):
+    clips = two_clips(character)
+    assert with_sources(model, []) is model
+    mixed = [*clips, dataclasses.replace(clips[0], licence="MIT")]
+    assert with_sources(model, mixed).config()["motions"] == {"some/repo": "CMU, MIT"}
