@@ -122,18 +122,21 @@ def train(
     report: Report = print,
     should_stop: Callable[[], bool] = lambda: False,
     team: Team | None = None,
+    note: Callable[[Path], None] = lambda folder: None,
 ) -> TrainedController | None:
     """Train (or resume) until `config.total_samples`; checkpoints, curves and the exact state live in `workdir`.
 
     `init_from`: tensors of `training_tensors`, to continue from a published controller's networks; the warm start is
     then skipped unless the config's `warm_start_always` asks for it. `team`: the devices that share the work, by
-    default one; a run may go on with another number of them.
+    default one; a run may go on with another number of them. `note` is shown the folder once it is this run's.
     None when `should_stop` ended it early, state saved.
     """
     setup = _Setup.create(config)
     team = Team.of_one() if team is None else team
     team.check(setup.settings)
     folder = Workdir(workdir, config.to_dict()) if team.leads else NoWorkdir()
+    if isinstance(folder, Workdir):
+        note(folder.path)
     init, update = team.together(*trainer.make_train(setup.settings, setup.env, setup.reference, team.devices))
     key_init, key_begin = jax.random.split(jax.random.PRNGKey(setup.settings.seed))
 
