@@ -201,6 +201,9 @@ def test_a_folder_belongs_to_one_configuration(updates, tmp_path):
         Workdir(tmp_path / "run", {**updates(1).to_dict(), "seed": 1})
     with pytest.raises(UserError, match="no run in"):
         run.load(tmp_path / "nowhere")
+    Workdir(tmp_path / "other", {"seed": 0}).close()
+    with pytest.raises(UserError, match="trains no low-level controller"):
+        run.load(tmp_path / "other")
 
 
 def test_starts_come_in_the_configured_shares(setup):
