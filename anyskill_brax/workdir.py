@@ -89,9 +89,10 @@ class Workdir:
                 self._tensorboard.add_scalar(name, value, update)
 
     def _cut_metrics(self, update: int) -> None:
-        rows = read_metrics(self.path)
-        kept = "".join(json.dumps(row) + "\n" for row in rows if row["update"] <= update)
-        write_atomically(self.path / "metrics.jsonl", kept.encode())
+        rows = [row for row in read_metrics(self.path) if row["update"] <= update]
+        write_atomically(self.path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
+        if rows:  # `seconds` go on where they were
+            self._started -= rows[-1]["seconds"]
 
     def close(self) -> None:
         self._checkpoints.close()

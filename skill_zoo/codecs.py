@@ -6,6 +6,7 @@ never imported. Classes give `config()`, `to_tensors()` and `from_tensors(config
 """
 
 import functools
+import hashlib
 import importlib
 import json
 from collections.abc import Mapping
@@ -49,6 +50,12 @@ def encode(obj: Any) -> bytes:
     config, tensors = _to_plain(obj)
     text = json.dumps(plain(config), sort_keys=True, allow_nan=False)
     return write_tensors(tensors, {"class": type(obj).__name__, "config": text})
+
+
+def weights_sha256(obj: Any) -> str:
+    """Of a controller's networks and normalisers, whatever it is called: its motions' latents follow from them."""
+    bare = obj.replace(name="", motion_latents=jnp.zeros_like(obj.motion_latents))
+    return hashlib.sha256(encode(bare)).hexdigest()
 
 
 def decode(data: bytes, kind: str, what: object, low_level: Any = None, pin: LowLevelRef | None = None) -> Any:

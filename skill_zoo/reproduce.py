@@ -14,8 +14,8 @@ THEN = "&&"
 INSTRUCTIONS = "instructions.txt"
 """The list that a skill was trained in, a file of its entry."""
 
-_PLACES = {"--workdir": "run", "--out": "run", "--from": "run", "--zoo": "zoo"}
-"""Options that name a folder to read or write -> what stands for it below OUT."""
+_PLACES = {"--workdir": "run", "--out": "run", "--from": "run", "--zoo": "zoo", "--evaluation": "run"}
+"""Options that name a folder to read or write -> what stands for it below OUT; an evaluation is of another run."""
 _TAKES = {
     "tools/train_batch.py": ("--workdir", "--zoo"),
     "tools/distill.py": ("--workdir", "--zoo"),

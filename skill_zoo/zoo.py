@@ -49,6 +49,7 @@ def save(
     motions: Mapping[str, str] | None = None,
     files: Mapping[str, bytes] | None = None,
     command: Sequence[str] = (),
+    code: str = "",
     created: datetime.datetime | None = None,
     admission: Any = None,
     force: bool = False,
@@ -61,8 +62,8 @@ def save(
     `zoo` is the folder to publish to, by default the first of `SKILL_ZOO_PATH`. A `MultiSkillPolicy` names its
     published `low_level`; a `Skill` brings its controller, which must have been published too and is found by its
     sha256. `motions` maps each motion behind the weights to its licence. `files` ride along: preview.gif, card.md, ...
-    `command` is what made it: a file of tools/ and its arguments. `created` (now by default) makes a publish
-    reproducible.
+    `command` is what made it: a file of tools/ and its arguments; `code` the commit of these. `created` (now by
+    default) makes a publish reproducible.
     """
     target = save_target(zoo)
     skill_id = SkillId(check_name(character), check_name(name))
@@ -86,7 +87,7 @@ def save(
             id=version,
             kind=kind,
             files=refs,
-            code_version=f"anyskill-brax {__version__}",
+            code_version=", ".join(filter(None, (f"anyskill-brax {__version__}", code))),
             created=moment.strftime("%Y-%m-%dT%H:%M:%SZ"),
             instruction=getattr(obj, "instruction", "") if instruction is None else instruction,
             low_level=pin,

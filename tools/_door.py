@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -48,7 +49,7 @@ class StopSignals:
         print("stopping after this step; again to stop at once", file=sys.stderr, flush=True)
 
 
-COMMAND = "command.json"
+COMMAND, CODE = "command.json", "code.json"
 
 
 def command(source: Path | None = None) -> list[str]:
@@ -73,8 +74,28 @@ def portable(argument: str) -> str:
 
 
 def note_command(folder: Path) -> None:
-    """Leave the running tool's command in the folder that it has written."""
+    """Leave the running tool's command in the folder that it writes, and the code's version if it is another one."""
     (folder / COMMAND).write_text(json.dumps(command()))
+    if (known := code_versions(folder))[-1:] != [code_version()]:
+        (folder / CODE).write_text(json.dumps([*known, code_version()]))
+
+
+def code_versions(folder: Path) -> list[str]:
+    """The versions of the code that `note_command` was called by in `folder`, in order."""
+    return json.loads((folder / CODE).read_text()) if (folder / CODE).is_file() else []
+
+
+def code_version() -> str:
+    """`commit 1234567890ab`, of the checkout that the tool runs from (`-dirty`: changed since); "" outside of one."""
+    root = Path(__file__).parents[1]
+    if not (root / ".git").exists():
+        return ""
+    git = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        done = subprocess.run(git, capture_output=True, text=True, timeout=30)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return f"commit {done.stdout.strip()}" if done.returncode == 0 else ""
 
 
 def run(main: Callable[[], int | None]) -> None:

@@ -12,7 +12,7 @@ from _sources import add_source_arguments, find_controller, load_sources
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
     sub.set_defaults(run=low_level)
-    sub.add_argument("id", metavar="ID", help="a controller of the zoo: humanoid/low-level-v9")
+    sub.add_argument("id", metavar="ID", help="a controller of the zoo, humanoid/low-level-v9, or a run's folder")
     sub.add_argument("--zoo", type=Path, help="a zoo folder; default: SKILL_ZOO_PATH, the packaged zoo, the cache")
     sub.add_argument("--out", type=Path, default=Path("outputs/evaluate_low_level"), help="the folder of the report")
     add_source_arguments(sub)
@@ -36,19 +36,20 @@ def low_level(args: argparse.Namespace) -> int:
     from anyskill_brax.evaluate.controller.page import summary, write
     from anyskill_brax.evaluate.report import Page
     from anyskill_brax.workdir import write_atomically
-    from skill_zoo.zoo import load_entry
 
     if args.quick:
         args.config = "configs/evaluate.py:quick"
     short = {name: getattr(args, name) for name in ("latents", "seconds", "films", "seed")}
     args.set = [*args.set, *(f"{name}={value}" for name, value in short.items() if value is not None)]
     sizes = Sizes.from_config(load_config(args).to_dict())
-    entry = find_controller(args.id, args.zoo)
-    motions, console, character = load_sources(args.motions, args.split, entry), _door.make_console(), load_character()
+    subject = find_controller(args.id, args.zoo)
+    motions = load_sources(args.motions, args.split, subject)
+    console, character = _door.make_console(), load_character()
     say = lambda line: console.print(line, markup=False, highlight=False)  # noqa: E731
-    answers = examine(character, load_entry(entry, []), motions, sizes, say)
+    answers = examine(character, subject.controller, motions, sizes, say)
     about = {
-        "controller": f"{entry.id}, sha256 {entry.summary.sha256}",
+        "controller": f"{subject.name}, {subject.digest}",
+        "weights_sha256": subject.weights_sha256,
         "motions": f"{' '.join(args.motions)}, split {args.split}: {len(answers.imitation.clips)} clips",
         "date": f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC",
         **{name: str(value) for name, value in vars(sizes).items()},
@@ -56,11 +57,11 @@ def low_level(args: argparse.Namespace) -> int:
     args.out.mkdir(parents=True, exist_ok=True)
     whole = {"about": {**about, **vars(sizes)}, **answers.to_json()}
     write_atomically(args.out / "eval.json", (json.dumps(whole, indent=1) + "\n").encode())
-    page = Page(f"{entry.id} examined")
+    page = Page(f"{subject.name} examined")
     say(f"drawing and filming ({len(answers.reels)} films)")
     write(page, character, answers, about)
     page.write(args.out / "report.html")
-    table = Table("", "", "trials", title=f"{entry.id} on {about['motions']}")
+    table = Table("", "", "trials", title=f"{subject.name} on {about['motions']}")
     for row in summary(answers):
         table.add_row(*map(escape, row))
     console.print(table)

@@ -16,7 +16,7 @@ from _sources import add_source_arguments, find_controller, load_sources
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("id", metavar="ID", help="a controller of the zoo: humanoid/low-level-v9")
+    parser.add_argument("id", metavar="ID", help="a controller of the zoo, humanoid/low-level-v9, or a run's folder")
     parser.add_argument("--zoo", type=Path, help="a zoo folder; default: SKILL_ZOO_PATH, the packaged zoo, the cache")
     parser.add_argument("--out", type=Path, required=True, metavar="PAGE.html")
     add_source_arguments(parser)
@@ -34,14 +34,13 @@ def main() -> int:
     from anyskill_brax.types import UserError
     from anyskill_brax.workdir import write_atomically
     from skill_zoo.gallery.explorer import explorer_page
-    from skill_zoo.zoo import load_entry
 
     if args.out.is_dir() or args.out.suffix != ".html":
         raise UserError(f"--out {args.out}: expected the name of a page, e.g. latents.html")
-    entry = find_controller(args.id, args.zoo)
-    motions, character = load_sources(args.motions, args.split, entry), load_character()
+    subject = find_controller(args.id, args.zoo)
+    motions, character = load_sources(args.motions, args.split, subject), load_character()
     clips = Clips.create(character, motions, stride=3)
-    stage = Stage.create(character, load_entry(entry, []), args.backend, block=64)
+    stage = Stage.create(character, subject.controller, args.backend, block=64)
     found = explore(
         stage,
         clips,
@@ -53,14 +52,14 @@ def main() -> int:
         report=lambda line: print(line, flush=True),
     )
     about = {
-        "controller": f"{entry.id}, sha256 {entry.summary.sha256}",
+        "controller": f"{subject.name}, {subject.digest}",
         "motions": f"{' '.join(args.motions)}, split {args.split}: {len(clips)} clips",
         "random latents": args.random,
         "held for": f"{args.seconds:g} s",
         "seed": args.seed,
         "made": f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC",
     }
-    page = explorer_page(found, f"The latents of {entry.id}", about).encode()
+    page = explorer_page(found, f"The latents of {subject.name}", about).encode()
     args.out.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(args.out, page)
     print(f"{args.out}: {len(found.points)} latents, {len(found.ways)} ways, {len(page) / 1e6:.1f} MB")

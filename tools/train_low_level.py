@@ -28,14 +28,19 @@ def main() -> int:
     together = team.Team.of_all_devices()
     report = (lambda line: print(line, flush=True)) if together.leads else (lambda line: None)
 
+    from skill_zoo.lineage import note_origin
+
+    def note(folder: Path) -> None:
+        _door.note_command(folder)
+        note_origin(folder, options.init_from)
+
     init_from = None
     if options.init_from:
         from skill_zoo.controllers import read_training
 
         init_from = read_training(options.init_from)
     with _door.StopSignals() as stopped:
-        trained = run.train(config, options.workdir, init_from, report, stopped, together)
-    _door.note_command(Path(options.workdir))
+        trained = run.train(config, options.workdir, init_from, report, stopped, together, note)
     if trained is None:
         return stopped.exit_code
     report(f"{trained.controller}\npublish it with: tools/publish_low_level.py --workdir {options.workdir} --zoo ZOO")

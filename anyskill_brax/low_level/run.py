@@ -122,12 +122,13 @@ def train(
     report: Report = print,
     should_stop: Callable[[], bool] = lambda: False,
     team: Team | None = None,
+    note: Callable[[Path], None] = lambda folder: None,
 ) -> TrainedController | None:
     """Train (or resume) until `config.total_samples`; checkpoints, curves and the exact state live in `workdir`.
 
     `init_from`: tensors of `training_tensors`, to continue from a published controller's networks; the warm start is
     then skipped unless the config's `warm_start_always` asks for it. `team`: the devices that share the work, by
-    default one; a run may go on with another number of them.
+    default one; a run may go on with another number of them. `note` is shown the folder before the first step.
     None when `should_stop` ended it early, state saved.
     """
     setup = _Setup.create(config)
@@ -145,6 +146,8 @@ def train(
         if init_from is not None:
             params, normalizers = read_training_tensors(init_from, state.params)
             state = state.replace(params=params, **normalizers)
+        if isinstance(folder, Workdir):
+            note(folder.path)
         warm: Any = init_from is None or config.warm_start_always
         state = begin(setup.settings, setup.env, setup.reference, state, key_begin, warm, report, make_pauses)
         if state is None:
@@ -155,6 +158,8 @@ def train(
         folder.save(0, state)
     else:
         done, state = found
+        if isinstance(folder, Workdir):
+            note(folder.path)
         report(f"resumed at update {done}")
     if isinstance(folder, Workdir):
         for name in BEFORE_TRAINING:
@@ -210,6 +215,8 @@ def load(workdir: str | Path) -> TrainedController:
     if not file.is_file():
         raise UserError(f"no run in {workdir}: it has no config.json; tools/train_low_level.py --workdir makes one")
     config = json.loads(file.read_text())
+    if not {"motions", "warm_start"} <= config.keys():
+        raise UserError(f"the run in {workdir} trains no low-level controller; tools/train_low_level.py begins one")
     setup = _Setup.create(config)
     folder = Workdir(workdir, config)
     init, _ = trainer.make_train(setup.settings, setup.env, setup.reference)

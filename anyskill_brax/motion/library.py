@@ -26,6 +26,8 @@ class MotionLibrary:
     names: tuple[str, ...] = struct.field(pytree_node=False)
     captions: tuple[tuple[str, ...], ...] = struct.field(pytree_node=False)
     categories: tuple[str, ...] = struct.field(pytree_node=False)
+    licences: tuple[str, ...] = struct.field(pytree_node=False)
+    sources: tuple[str, ...] = struct.field(pytree_node=False)
 
     @classmethod
     def create(cls, motions: Sequence[Motion]) -> "MotionLibrary":
@@ -55,6 +57,8 @@ class MotionLibrary:
             names=tuple(names),
             captions=tuple(motion.captions for motion in motions),
             categories=tuple(motion.category for motion in motions),
+            licences=tuple(motion.licence for motion in motions),
+            sources=tuple(motion.source for motion in motions),
         )
 
     @property

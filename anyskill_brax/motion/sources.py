@@ -1,7 +1,9 @@
-"""Where motions come from, by name: `builtin`, `builtin:SEED`, folders of clips; which of them training leaves out."""
+"""Where motions come from: `builtin`, `builtin:SEED`, folders of clips; which training leaves out; on what terms."""
 
 import dataclasses
 import hashlib
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from anyskill_brax.character.humanoid import Character
@@ -20,6 +22,25 @@ def load_source(character: Character, source: str, split: str | None = None) -> 
         raise UserError(f"motions from {source}: expected builtin or builtin:SEED, e.g. builtin:1")
     made = builtin_motions(character, seed=int(seed or 0))
     return [dataclasses.replace(m, name=f"{m.name}.seed{seed}") for m in made] if int(seed or 0) else made
+
+
+def provenance(sources: Sequence[str], licences: Sequence[str]) -> dict[str, str]:
+    """Clips, each with its source and licence -> collection: its terms and how many clips it gave, the most first.
+
+    The collection is the repository that a clip's source begins with (`owner/name commit path`), `builtin` for those
+    made by `synthesis`, `other clips` for the rest. Where not every clip states its terms they are "".
+    """
+    clips: dict[str, list[str]] = {}
+    for source, licence in zip(sources, licences, strict=True):
+        first = (source.split() or [""])[0]
+        made = first.startswith("anyskill_brax.motion.synthesis")
+        repository = re.fullmatch(r"[\w.-]+/[\w.-]+", first)
+        clips.setdefault("builtin" if made else first if repository else "other clips", []).append(licence)
+    found = {}
+    for name, terms in sorted(clips.items(), key=lambda item: -len(item[1])):
+        stated = "; ".join(sorted({licence for licence in terms if licence}))
+        found[name] = f"{stated} ({len(terms)} clip{'s' * (len(terms) > 1)})" if stated and all(terms) else ""
+    return found
 
 
 def held_out(name: str, share: float) -> bool:

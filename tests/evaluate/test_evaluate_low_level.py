@@ -10,6 +10,7 @@ from zoo_objects import make_controller, make_skill
 
 import skill_zoo
 from anyskill_brax.evaluate.controller import exam
+from anyskill_brax.evaluate.report import Page
 from anyskill_brax.motion.io import save_motion_folder
 from anyskill_brax.motion.synthesis import builtin_motions
 from anyskill_brax.types import UserError
@@ -29,7 +30,7 @@ def zoo(character, tmp_path_factory):
 
 TINY = ("block=4", "latents=3", "seconds=2.0", "candidates=1", "clip_seconds=1.0", "twice=2", "twice_seconds=2.0")
 TINY += ("paths=1", "path_seconds=1.0", "switches=2", "switch_repeats=1", "switch_before=1.0", "switch_after=1.0")
-TINY += ("falls=3", "recovery_seconds=1.0", "pushed=1", "push_speeds=(0.0,1.0)", "push_seconds=1.0", "films=0")
+TINY += ("falls=3", "recovery_seconds=1.0", "pushed=1", "push_speeds=(0.0,1.0)", "push_seconds=1.0", "films=4")
 
 
 @pytest.mark.slow
@@ -37,7 +38,8 @@ def test_a_controller_is_examined_twice_alike_and_as_planned(tool, zoo, characte
     save_motion_folder(tmp_path / "mine", builtin_motions(character, kinds=["bow", "wave"]))
     size = [word for setting in TINY for word in ("--set", setting)]
     command = ["low_level", "humanoid/low-level", "--zoo", zoo, "--motions", tmp_path / "mine", *size, "--seed", 7]
-    counted = []
+    counted, films = [], []
+    monkeypatch.setattr(Page, "film", lambda self, character, qpos, caption: films.append((caption, qpos.shape)))
     monkeypatch.setattr(exam.Progress, "watch", lambda self, played: counted.append((self.total, played)))
     found = []
     for out in (tmp_path / "first", tmp_path / "second"):
@@ -47,6 +49,9 @@ def test_a_controller_is_examined_twice_alike_and_as_planned(tool, zoo, characte
         found.append(json.loads((out / "eval.json").read_text()))
         assert found[-1]["about"].pop("date")
     assert found[0] == found[1]
+    assert films[:4] == films[4:] and [shape for _, shape in films[:3]] == [(60, 35), (60, 35), (30, 35)]
+    assert [caption.split()[:2] for caption, _ in films[:3]] == [["random", "latent"]] * 2 + [["from", "a"]]
+    assert films[3][0].startswith("following ")
     one = found[0]
     assert one["about"]["seed"] == 7 and one["about"]["latents"] == 3
     assert skill_zoo.search.find("humanoid/low-level", zoo).summary.sha256 in one["about"]["controller"]

@@ -1,8 +1,10 @@
 """The bench: intervals by hand, quality of motions that are known, one page without network, and a run end to end."""
 
+import base64
 import json
 import re
 
+import imageio_ffmpeg
 import numpy as np
 import pytest
 from constructed import FPS, pose, through
@@ -56,6 +58,19 @@ def test_a_page_holds_everything_and_escapes_what_people_wrote(tmp_path):
     assert not re.search(r"(src|href)=\"(?!data:)", written) and "http" not in written
 
 
+def test_a_film_in_a_page_plays_at_half_the_frames(character, tmp_path):
+    page = Page("films")
+    page.film(character, np.repeat(pose(character)[None], 5, axis=0), "it <stands>", size=32)
+    page.write(tmp_path / "report.html")
+    written = (tmp_path / "report.html").read_text()
+    ((data, size),) = re.findall(r'<video src="data:video/mp4;base64,([^"]+)" width="(\d+)"', written)
+    assert size == "32" and "it &lt;stands&gt;" in written
+    (tmp_path / "film.mp4").write_bytes(base64.b64decode(data))
+    reader = imageio_ffmpeg.read_frames(str(tmp_path / "film.mp4"))
+    about = next(reader)
+    assert (about["size"], about["fps"], sum(1 for _ in reader)) == ((32, 32), 15.0, 3)
+
+
 @pytest.fixture(scope="module")
 def zoo(tmp_path_factory):
     folder = tmp_path_factory.mktemp("zoo")
@@ -69,9 +84,11 @@ def zoo(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_skills_are_measured_beside_untrained_policies(tool, zoo, tmp_path, capsys):
-    out = tmp_path / "report"
-    assert tool("skills", "--zoo", zoo, "--out", out, "--episodes", 2, "--seconds", 1.4, "--films", 0) == 0
+def test_skills_are_measured_beside_untrained_policies(tool, zoo, tmp_path, capsys, monkeypatch):
+    out, films = tmp_path / "report", []
+    monkeypatch.setattr(Page, "film", lambda self, character, qpos, caption: films.append((caption, qpos.shape)))
+    assert tool("skills", "--zoo", zoo, "--out", out, "--episodes", 2, "--seconds", 1.4, "--films", 1) == 0
+    assert [(caption[:4], shape[1]) for caption, shape in films] == [("bow:", 35)]
     found = json.loads((out / "eval.json").read_text())
     bow, violin = found["skills"]
     assert (bow["predicate"], violin["predicate"]) == ("bow", "")

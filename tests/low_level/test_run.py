@@ -1,5 +1,6 @@
 """The low-level stage from its door: resuming, publishing what continues, and what its worlds promise."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -11,14 +12,21 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import skill_zoo
 from anyskill_brax.low_level import run, worlds
 from anyskill_brax.low_level import train as trainer
 from anyskill_brax.low_level.falls import drop_fall_states
 from anyskill_brax.low_level.settings import LowLevelSettings
 from anyskill_brax.types import UserError
 from anyskill_brax.workdir import Workdir, read_metrics
+from skill_zoo import controllers
+from skill_zoo.codecs import weights_sha256
+from skill_zoo.controllers import measure
+from skill_zoo.lineage import Lineage, behind, lineage, note_origin
+from skill_zoo.reproduce import commands_to_run
 
 ROOT = Path(__file__).parents[2]
+TOOL = "publish_low_level"
 
 
 @pytest.fixture(scope="module")
@@ -84,8 +92,93 @@ def test_a_finished_run_is_loaded_as_it_ended(straight, straight_folder):
     assert [row["update"] for row in loaded.metrics] == list(range(1, 21))
 
 
-def test_training_continues_from_published_tensors(setup, straight, updates, tmp_path):
-    again = run.train(updates(1), tmp_path / "run", init_from=straight.tensors, report=lambda line: None)
+@pytest.fixture(scope="module")
+def examined(straight) -> dict:
+    """The parts of an eval.json that go with a controller."""
+    rate = {"successes": 3, "episodes": 4}
+    return {
+        "about": {"weights_sha256": weights_sha256(straight.controller)},
+        "survival": {"up": rate},
+        "coverage": {"share": 0.5, "entropy": 0.6},
+        "recovery": {"got_up": rate},
+        "movement": [{"name": "median jerk", "ratio": None}],
+    }
+
+
+@pytest.fixture(scope="module")
+def zoo(straight, straight_folder, examined, tmp_path_factory) -> Path:
+    """What was trained straight, published as `humanoid/toy-v1`."""
+    folder = tmp_path_factory.mktemp("zoo")
+    note_origin(straight_folder, None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(controllers, "measure", lambda trained: measure(trained, episodes=2, seconds=0.5))
+        controllers.publish_controller(
+            straight, folder, "toy", {"other clips": "drawn by this test"}, "A note.",
+            ["tools/train_low_level.py", "--set", "total_samples=3200", "&&", "tools/publish_low_level.py"],
+            "commit 0123456789ab", behind(straight_folder, ()), examined,
+        )  # fmt: skip
+    return folder
+
+
+def test_what_is_published_says_what_made_it(zoo):
+    manifest, card = skill_zoo.describe("humanoid/toy-v1", zoo), skill_zoo.read_file("humanoid/toy-v1", "card.md", zoo)
+    metrics, practised = manifest.metrics, 2 * 8 * 5  # the warm start's rounds, worlds and steps
+    assert (metrics["samples"], metrics["practice_samples"], metrics["lineage"]) == (3200, practised, "")
+    assert metrics["lineage_samples"] == 3200 + practised and metrics["training_seconds"] > 0
+    assert 0 <= metrics["survival_random_latents_10s"] <= 1
+    assert metrics["exam_recovery"] == 0.75 and "exam_jerk_ratio" not in metrics, "what was not measured is left out"
+    assert manifest.code_version.endswith(", commit 0123456789ab")
+    assert manifest.motions == {"other clips": "drawn by this test"}
+    text = card.decode()
+    for said in ("(ASE", "tools/train_low_level.py --set total_samples=3200\n", "commit 0123456789ab", "A note.",
+                 "- other clips: drawn by this test", "- exam_coverage: 0.5", "continued from: nothing"):  # fmt: skip
+        assert said in text, said
+
+
+def test_a_run_is_refused_without_terms_and_with_the_evaluation_of_another(straight, examined, tmp_path):
+    with pytest.raises(UserError, match="no licence is known of other clips"):
+        controllers.publish_controller(straight, tmp_path, "toy", {})
+    terms = {"other clips": "mine"}
+    for evaluation, says in (({}, "lacks 'about'"), (examined | {"about": {"weights_sha256": "0" * 64}}, "0000")):
+        with pytest.raises(UserError, match=says):
+            controllers.publish_controller(straight, tmp_path, "toy", terms, evaluation=evaluation)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_tool_publishes_with_an_evaluation(tool, straight_folder, examined, tmp_path, monkeypatch, capsys):
+    of = ("survival_random_latents_10s", "seconds_up_random_latents")
+    measured = dict.fromkeys([*of, *(name.replace("random", "motion") for name in of)], 0.5)
+    monkeypatch.setattr(controllers, "measure", lambda trained: measured)
+    (tmp_path / "eval.json").write_text(json.dumps(examined))
+    command = ["--workdir", straight_folder, "--zoo", tmp_path / "zoo", "--licence", "other clips=mine", "--evaluation"]
+    assert tool(*command, tmp_path / "nowhere.json") == 2
+    assert "expected an eval.json" in capsys.readouterr().err and not (tmp_path / "zoo").exists()
+    assert tool(*command, tmp_path / "eval.json") == 0
+    manifest = skill_zoo.describe("humanoid/low-level-v1", tmp_path / "zoo")
+    assert manifest.metrics["exam_entropy"] == 0.6 and manifest.motions == {"other clips": "mine"}
+    assert commands_to_run(skill_zoo.search.find("humanoid/low-level", tmp_path / "zoo"), Path("/out"))
+
+
+def test_a_run_can_be_examined_before_it_is_published(straight, straight_folder, zoo, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "tools")
+    from _sources import find_controller
+
+    found, published = find_controller(str(straight_folder), None), find_controller("humanoid/toy", zoo)
+    assert found.name.endswith("run after 20 updates") and found.config["seed"] == straight.config["seed"]
+    assert found.weights_sha256 == published.weights_sha256 == weights_sha256(straight.controller)
+
+
+def test_training_continues_from_what_is_published(setup, straight, zoo, updates, tmp_path, monkeypatch):
+    monkeypatch.setenv("SKILL_ZOO_PATH", str(zoo))
+    published = controllers.read_training("humanoid/toy-v1")
+    assert published.keys() == straight.tensors.keys()
+    shown: list[Path] = []
+    again = run.train(updates(1), tmp_path / "run", init_from=published, report=lambda line: None, note=shown.append)
+    assert shown == [tmp_path / "run"]
+    note_origin(shown[0], "humanoid/toy")
+    note_origin(shown[0], None)  # as when it is resumed: it has begun already
+    before = 3200 + 2 * 8 * 5
+    assert lineage(str(shown[0])) == Lineage(160 + before, ("run", "humanoid/toy-v1")), "cloned by its parent alone"
     name = "actor/params/trunk/layer_0/kernel"
     moved = np.abs(again.tensors[name] - straight.tensors[name]).max()
     assert 0.0 < moved < 0.01, "one update away from where the published networks were"
@@ -102,6 +195,9 @@ def test_a_folder_belongs_to_one_configuration(updates, tmp_path):
         Workdir(tmp_path / "run", {**updates(1).to_dict(), "seed": 1})
     with pytest.raises(UserError, match="no run in"):
         run.load(tmp_path / "nowhere")
+    Workdir(tmp_path / "other", {"seed": 0}).close()
+    with pytest.raises(UserError, match="trains no low-level controller"):
+        run.load(tmp_path / "other")
 
 
 def test_starts_come_in_the_configured_shares(setup):

@@ -5,7 +5,7 @@ import pytest
 
 from anyskill_brax.low_level.run import load_library
 from anyskill_brax.motion.io import motion_from_qpos, save_motion_folder
-from anyskill_brax.motion.sources import held_out, load_source
+from anyskill_brax.motion.sources import held_out, load_source, provenance
 from anyskill_brax.types import UserError
 
 NAMES = [f"clip_{i}" for i in range(1000)]
@@ -62,3 +62,11 @@ def _few(character, seed):
     from anyskill_brax.motion.synthesis import builtin_motions
 
     return builtin_motions(character, kinds=["bow"], seed=seed)
+
+
+def test_collections_state_their_terms_and_how_many_clips_they_gave():
+    made = "anyskill_brax.motion.synthesis seed 3"
+    clips = [("a/b 12ab x.amc", "CMU"), ("a/b 34 y z.amc", "CMU"), ("c/d", "MIT"), (made, "Apache-2.0")]
+    assert provenance(*zip(*clips)) == {"a/b": "CMU (2 clips)", "c/d": "MIT (1 clip)", "builtin": "Apache-2.0 (1 clip)"}
+    unknown = [("walk one.bvh", "mine"), ("", "yours"), ("c/d", "MIT"), ("c/d e", "")]
+    assert provenance(*zip(*unknown)) == {"other clips": "mine; yours (2 clips)", "c/d": ""}

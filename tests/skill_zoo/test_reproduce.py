@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,11 @@ def test_what_trained_and_what_published_are_both_known(zoo, tmp_path, monkeypat
         ["tools/publish_low_level.py", *publish[4:], *PLACES],
     ]
     assert json.loads((tmp_path / "command.json").read_text()) == trained
+    assert all(re.fullmatch(r"commit [0-9a-f]{12}(-dirty)?|", version) for version in door.code_versions(tmp_path))
+    monkeypatch.setattr(door, "code_version", lambda: "commit of another day")
+    door.note_command(tmp_path)
+    door.note_command(tmp_path)
+    assert len(door.code_versions(tmp_path)) == 2, "each version once"
     assert door.command(tmp_path / "elsewhere") == published
 
 
