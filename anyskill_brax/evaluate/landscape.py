@@ -3,8 +3,8 @@
 Among poses of motions, each with what led to it where the model looks at movements: which score best, how far above
 standing, along what path, and what else scores as well: the mirror image of a text that names no side (two hills: name
 one), a text's opposite (the hill does not tell them apart).
-The bounds below were set by looking at 25 texts with `builtin-pose-v2`, ALIKE again with version 4; they are advice, not
-measurement.
+The bounds below were set by looking at 25 texts with `builtin-pose-v2`, `ALIKE` again with version 4; they are
+advice, not measurement.
 """
 
 import re

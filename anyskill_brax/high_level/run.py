@@ -20,7 +20,7 @@ from anyskill_brax.high_level.instructions import Instruction
 from anyskill_brax.high_level.probe import Findings, motion_rows
 from anyskill_brax.high_level.repertoire import Repertoire
 from anyskill_brax.high_level.reward import Goal
-from anyskill_brax.high_level.settings import HighLevelSettings, ProbeSettings, RewardSettings
+from anyskill_brax.high_level.settings import HighLevelSettings, ProbeSettings, RewardSettings, older
 from anyskill_brax.high_level.train import Frozen, KeepBest, TrainState, audition, compiled, make_learning
 from anyskill_brax.motion.io import Motion, load_motion_folder
 from anyskill_brax.motion.library import MotionLibrary
@@ -103,7 +103,7 @@ def train(
     goal = goals(model, [i.text for i in instructions], settings.reward)
     sources = config["probe"]["repertoire"] if settings.probe.init_from_probe else ()
     motions = [motion for source in sources for motion in _motions(env.character, source)]
-    folder = Workdir(workdir, {**config, **identity})
+    folder = Workdir(workdir, {**config, **identity}, older=older)
     try:
         frozen = Frozen(low_level, Eyes.create(model, views, settings.rollout.instruction_axis, settings.reward))
         known = Repertoire.create(env.character, low_level, model, frozen.eyes, motions)

@@ -183,6 +183,14 @@ class HighLevelSettings:
         return replace(self, probe=fewer)
 
 
+def older(stored: dict[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """A run's configuration from before `ABSENT` as it would be written today; what has no effect is as it is `now`."""
+    if "reward" not in stored:
+        return stored
+    idle = {name: now["reward"][name] for name in ABSENT if name != "ensemble_pessimism"}
+    return {**stored, "reward": _completed({**idle, **stored["reward"]})}
+
+
 def _completed(reward: Mapping[str, Any]) -> dict[str, Any]:
     """The section as a run from before `ABSENT` would write it today."""
     return {**ABSENT, **reward, "weights": {"contrast": 0.0, "stillness": 0.0, **reward["weights"]}}

@@ -8,8 +8,9 @@ from anyskill_brax.clip.reward import PROMPTS, ScoreNormalizer, embed_goals
 from anyskill_brax.high_level import run
 from anyskill_brax.high_level.probe import Probe, candidates, grade, motion_rows
 from anyskill_brax.high_level.reward import Goal, feature_terms, reward_terms, similarity, weigh
-from anyskill_brax.high_level.settings import TERMS, HighLevelSettings
+from anyskill_brax.high_level.settings import ABSENT, TERMS, HighLevelSettings, older
 from anyskill_brax.types import UserError
+from anyskill_brax.workdir import Workdir
 from configs.high_level import get_config
 
 
@@ -157,6 +158,17 @@ def test_configs_from_before_these_terms_are_read():
     assert "contrast" not in config["reward"]["weights"] and "contrast_tau" not in config["reward"]
     read = HighLevelSettings.from_config(today | {"reward": config["reward"]}).reward
     assert not read.pays("contrast") and not read.pays("stillness") and read.ensemble_pessimism == 0.0
+
+
+def test_a_run_from_before_these_terms_goes_on_unless_they_are_asked_for(tmp_path):
+    config = get_config("quicktest").to_dict()
+    kept = {name: value for name, value in config["reward"].items() if name not in ABSENT}
+    kept["weights"] = {name: kept["weights"][name] for name in TERMS[:6]}
+    Workdir(tmp_path, config | {"reward": kept}).close()
+    Workdir(tmp_path, config, older=older).close()
+    for asked in ({"ensemble_pessimism": 0.5}, {"weights": config["reward"]["weights"] | {"stillness": 1.0}}):
+        with pytest.raises(UserError, match="another configuration"):
+            Workdir(tmp_path, config | {"reward": config["reward"] | asked}, older=older)
 
 
 def probe_of(scores: np.ndarray, fallen: np.ndarray) -> Probe:
