@@ -3,7 +3,7 @@
 import json
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,15 +23,22 @@ class Workdir:
 
     A folder belongs to one configuration: opening it with another raises `UserError` naming the keys that differ, so a
     run is never continued by accident under other settings. Checkpoints are committed atomically; the newest complete
-    one is restored, and `metrics.jsonl` is cut back to it.
+    one is restored, and `metrics.jsonl` is cut back to it. `older(stored, now)` makes of a configuration that an older
+    version wrote what this one would write.
     """
 
-    def __init__(self, path: str | Path, config: Mapping[str, Any], keep: int = 2):
+    def __init__(
+        self,
+        path: str | Path,
+        config: Mapping[str, Any],
+        keep: int = 2,
+        older: Callable[[dict[str, Any], dict[str, Any]], dict[str, Any]] = lambda stored, now: stored,
+    ):
         self.path = Path(path).absolute()
         resolved = json.loads(json.dumps(dict(config), sort_keys=True))
         config_file = self.path / "config.json"
         if config_file.exists():
-            self._check_same(config_file, resolved)
+            self._check_same(config_file, resolved, older)
         self.path.mkdir(parents=True, exist_ok=True)
         if not config_file.exists():
             write_atomically(config_file, json.dumps(resolved, indent=2, sort_keys=True).encode())
@@ -40,9 +47,9 @@ class Workdir:
         self._started = time.monotonic()
 
     @staticmethod
-    def _check_same(config_file: Path, resolved: dict[str, Any]) -> None:
+    def _check_same(config_file: Path, resolved: dict[str, Any], older: Callable[..., dict[str, Any]]) -> None:
         try:
-            existing = json.loads(config_file.read_text())
+            existing = older(json.loads(config_file.read_text()), resolved)
         except ValueError as error:
             raise UserError(f"{config_file} is not JSON ({error}); choose another folder or delete it") from error
         keys = sorted(k for k in existing.keys() | resolved.keys() if existing.get(k) != resolved.get(k))

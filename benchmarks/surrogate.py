@@ -57,7 +57,7 @@ def main() -> None:
         if options.random_clip:
             goals = Goal(*unit(jax.random.normal(jax.random.PRNGKey(1), (2, len(lines), model.dim))))
         else:
-            goals = run.goals(model, TEXTS[: options.instructions], config.reward.baseline_text)
+            goals = run.goals(model, TEXTS[: options.instructions], settings.reward)
         init, update, _ = compiled(env, settings)
         runs[name] = [init(frozen, jax.random.PRNGKey(0), keys, goals, None)[0], functools.partial(update, frozen)]
 

@@ -25,11 +25,19 @@ def get_config(variant: str = "") -> ConfigDict:
     config.rollout = ConfigDict(dict(num_envs=64, horizon=10, episode_length=24, instruction_axis="map"))
     config.reward = ConfigDict(
         dict(
-            weights=dict(similarity=1.0, style=0.2, alive=0.5, fall=3.0, delta=0.0, energy=0.0),
+            weights=dict(
+                similarity=1.0, style=0.2, alive=0.5, fall=3.0, delta=0.0, energy=0.0, contrast=0.0, stillness=0.0
+            ),
             normalise=True,  # similarity in standard deviations of random-latent rollouts, text by text
             fade_to=1.0,  # < 1: what is left of the language terms at the last update
             baseline_text="a person standing still",
             baseline_alpha=0.0,
+            contrast_tau=0.1,
+            contrast_bank=(),  # texts, the same for all lines
+            contrast_run=False,  # True: and the list's other lines; what a line learns then hangs on them
+            stillness_frames=8,
+            moving_spread=0.02,
+            ensemble_pessimism=0.0,  # > 0: mean - k sd over prompts and views
             min_std=0.01,
             max_reductions=8,
             give_up_prob=0.8,

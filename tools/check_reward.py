@@ -3,8 +3,8 @@
     tools/check_reward.py "stand on one leg" "walk backwards" "play the violin"
 
 Per text: a verdict (learnable / ambiguous / outside vocabulary) with its reason, confidence, nearest known captions,
-the motions whose poses score best, the mirrored or opposite text. --out also writes landscape.json and sheet.png: the
-best poses, and the score along a path from standing to the best one.
+the motions whose poses score best, the mirrored and the opposite text. --out also writes landscape.json and sheet.png:
+the best poses, and the score along a path from standing to the best one.
 """
 
 import argparse
@@ -77,8 +77,8 @@ def main() -> int:
         print(
             f"  mirror      {f.mirror_score:+.3f} for the mirrored pose, likeness {f.mirror_likeness:.2f} to its motion"
         )
-        if f.rival:
-            print(f"  rival       {f.rival!r} scores lower by {f.rival_margin:.0%} of the climb")
+        for other, margin in zip(f.rivals, f.rival_margins):
+            print(f"  rival       {other!r} scores lower by {margin:.0%} of the climb")
         print(f"  path        deepest valley {f.valley:.0%} of the climb")
     if args.out:
         sheet(character, found, poses, args.out / "sheet.png")
@@ -86,6 +86,8 @@ def main() -> int:
         texts = [f.to_json() for f in found]
         (args.out / "landscape.json").write_text(json.dumps({**whole, "texts": texts}, indent=1) + "\n")
         print(f"{args.out / 'sheet.png'} and landscape.json")
+    else:
+        print("--out FOLDER writes a sheet of the best poses and of the path to each")
     return 0
 
 

@@ -58,7 +58,7 @@ def skills(args: argparse.Namespace) -> int:
     from anyskill_brax.high_level.eyes import camera_views
     from anyskill_brax.types import UserError
     from anyskill_brax.workdir import write_atomically
-    from skill_zoo.search import find_reward_model
+    from skill_zoo.search import find, find_reward_model
     from skill_zoo.zoo import load_entry
 
     steps = round(args.seconds * 6)
@@ -69,8 +69,11 @@ def skills(args: argparse.Namespace) -> int:
         )
     console, character = Console(), load_character()
     judge = load_entry(find_reward_model("judge", args.zoo), [])
-    reward = load_reward_model(args.clip, args.zoo)
+    reward = load_reward_model(args.clip, args.zoo, args.images)
     found = candidates(args.ids, args.zoo)
+    taught = [find(c.name, args.zoo).manifest.config.get("reward_model", {}).get("name", "unknown") for c in found]
+    taught = sorted(set(taught))
+    console.print(f"reward: {reward.name}; these skills learnt from: {', '.join(taught)}", markup=False)
     views = camera_views(character, reward.image_size, 1) if reward.needs_images else ()
     size = {"episodes": args.episodes, "latent_steps": steps, "seed": args.seed}
     bench = Bench.create(character, found, reward, judge, views, **size)
@@ -78,7 +81,7 @@ def skills(args: argparse.Namespace) -> int:
     results = evaluate_skills(
         bench, found, page, args.films, lambda r: console.print(f"measured {r.name}", markup=False, highlight=False)
     )
-    about = {"reward": [reward.name, reward.sha256], "judge": [judge.name, judge.sha256], **size}
+    about = {"reward": [reward.name, reward.sha256], "judge": [judge.name, judge.sha256], "learnt_from": taught, **size}
     args.out.mkdir(parents=True, exist_ok=True)
     write_atomically(args.out / "eval.json", (json.dumps(to_json(results, about), indent=1) + "\n").encode())
     page.write(args.out / "report.html")
@@ -101,6 +104,7 @@ def main() -> int:
     sub.add_argument("--zoo", type=Path, help="a zoo folder; default: SKILL_ZOO_PATH, the packaged zoo, the cache")
     sub.add_argument("--out", type=Path, default=Path("outputs/evaluate"), help="the folder of the report")
     sub.add_argument("--clip", type=Path, metavar="FOLDER", help="a Hugging Face CLIP folder as the reward")
+    sub.add_argument("--images", action="store_true", help="the built-in model of pictures as the reward")
     sub.add_argument("--episodes", type=int, default=16)
     sub.add_argument("--seconds", type=float, default=6.0, help="of an episode")
     sub.add_argument("--films", type=int, default=8, help="how many skills are filmed")

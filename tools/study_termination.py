@@ -85,8 +85,8 @@ def main() -> int:
     judged, _ = run.make_world({**config, "fall_height": 0.5}, low_level, model)
     cells = list(itertools.product(args.texts, range(args.seeds), args.probabilities, args.reductions, args.heights))
     rows: list[Any] = [dict(zip(("text", "seed", *FACTORS), cell, strict=True)) for cell in cells]
-    frozen = Frozen(low_level, Eyes.create(model, (), settings.rollout.instruction_axis))
-    goal = run.goals(model, args.texts, settings.reward.baseline_text)
+    frozen = Frozen(low_level, Eyes.create(model, (), settings.rollout.instruction_axis, settings.reward))
+    goal = run.goals(model, args.texts, settings.reward)
     which = np.array([args.texts.index(row["text"]) for row in rows])
     init, update, keep_best = compiled(env, settings)
     keys = jnp.stack([Instruction("", row["text"]).key(row["seed"]) for row in rows])

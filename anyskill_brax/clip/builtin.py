@@ -21,6 +21,7 @@ from safetensors.numpy import load_file, save_file
 from anyskill_brax.character.humanoid import load_character
 from anyskill_brax.character.kinematics import BodyState
 from anyskill_brax.clip import hashed_text
+from anyskill_brax.clip.reward import known
 from anyskill_brax.clip.towers import POSE_FEATURES, ImageTower, PatchTower, PoseTower, TextTower, WindowTower
 from anyskill_brax.networks import unit
 from anyskill_brax.types import UserError
@@ -145,7 +146,7 @@ class BuiltinPose(_Builtin):
 
     def embed_features(self, features: jax.Array) -> jax.Array:
         """State features `[..., F]` -> `[..., D]`."""
-        return _known(self._pose.apply({"params": self._params["pose"]}, self._normalized(features)))
+        return known(self._pose.apply({"params": self._params["pose"]}, self._normalized(features)))
 
     def embed_window(self, features: jax.Array) -> jax.Array:
         """State features of the last `window` latent steps, oldest first: `[..., N, F] -> [..., D]` unit rows.
@@ -162,7 +163,7 @@ class BuiltinPose(_Builtin):
 
     def embed_time(self, features: jax.Array) -> jax.Array:
         """The temporal tower alone."""
-        return _known(self._temporal.apply({"params": self._params["temporal"]}, self._normalized(features)))
+        return known(self._temporal.apply({"params": self._params["temporal"]}, self._normalized(features)))
 
     def _normalized(self, features: jax.Array) -> jax.Array:
         stats = self._params["normalizer"]
@@ -189,15 +190,10 @@ class BuiltinImage(_Builtin):
         expected = (self.image_size, self.image_size, 3)
         if images.shape[1:] != expected:
             raise BuiltinModelError(f"expected images [W, {', '.join(map(str, expected))}], got {list(images.shape)}")
-        return _known(self._image.apply({"params": self._params["image"]}, images))
+        return known(self._image.apply({"params": self._params["image"]}, images))
 
     def embed_poses(self, bodies: BodyState) -> jax.Array:
         raise BuiltinModelError(f"the reward model {self.name!r} looks at images, not at poses; use builtin_pose")
-
-
-def _known(features: Any) -> jax.Array:
-    """`[..., D]`: what was made of NaN or infinity is the zero vector, which is like no text."""
-    return jnp.asarray(jnp.where(jnp.isfinite(features).all(axis=-1, keepdims=True), features, 0.0))
 
 
 BuiltinModel = BuiltinPose | BuiltinImage

@@ -5,7 +5,7 @@ batch viewed as `[I, E, D]` meets goals `[I, 1, D]`. Numbers that a run chooses 
 """
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -72,6 +72,11 @@ def window_of(model: RewardModel) -> int:
     return getattr(model, "window", 1)
 
 
+def known(features: Any) -> jax.Array:
+    """`[..., D]`: what was made of NaN or infinity is the zero vector, which is like no text."""
+    return jnp.asarray(jnp.where(jnp.isfinite(features).all(axis=-1, keepdims=True), features, 0.0))
+
+
 def mean_feature(features: jax.Array) -> jax.Array:
     """The direction of the mean over prompts, views or frames: `[..., N, D]` -> `[..., D]` unit."""
     return unit(unit(features).mean(axis=-2))
@@ -111,9 +116,10 @@ def goal_baseline(image: jax.Array, goal: jax.Array, baseline: jax.Array, alpha:
 def contrast(image: jax.Array, bank: jax.Array, index: jax.Array, tau: float) -> jax.Array:
     """log softmax_k(z.b_k / tau) at k = `index [...]`: the goal against every other text of `bank [K, D]`; <= 0.
 
-    The bank holds the instructions of the run, then any distractors. Two rows that say the same share the mass.
+    Two rows that say the same share the mass; a row of zeros is no text and takes none.
     """
-    log_probs = jax.nn.log_softmax(image @ bank.T / tau, axis=-1)
+    logits = jnp.where(bank.any(axis=-1), image @ bank.T / tau, -jnp.inf)
+    log_probs = jax.nn.log_softmax(logits, axis=-1)
     return jnp.take_along_axis(log_probs, jnp.asarray(index)[..., None], axis=-1)[..., 0]
 
 
@@ -147,17 +153,24 @@ class FeatureWindow:
         return FeatureWindow(features, count)
 
 
-def temporal(window: FeatureWindow, goal: jax.Array, stillness: float, moving_spread: float) -> jax.Array:
-    """The window's mean direction against the goal, less a penalty for a frozen pose: `[W]`.
+def stillness(window: FeatureWindow, moving_spread: float) -> jax.Array:
+    """How still a world holds, `[W]` in 0..1: max(0, 1 - spread / moving_spread), growing in as the window fills.
 
-    unit(mean z).g - stillness * max(0, 1 - spread / moving_spread), where spread = 1 - |mean z|^2 is the variance of
-    the window's features: 0 for a pose held still, at least `moving_spread` for a movement. The penalty grows in
-    as the window fills. For an instruction that asks for a held pose give stillness = 0.
+    spread = 1 - |mean z|^2 is the variance of the window's features: 0 for a pose held still, at least `moving_spread`
+    for a movement.
     """
     mean = window.features.mean(axis=1)
     spread = 1.0 - cosine(mean, mean)
     filled = (window.count - 1) / max(window.features.shape[1] - 1, 1)
-    return cosine(unit(mean), goal) - stillness * filled * jnp.maximum(0.0, 1.0 - spread / moving_spread)
+    return filled * jnp.maximum(0.0, 1.0 - spread / moving_spread)
+
+
+def temporal(window: FeatureWindow, goal: jax.Array, weight: float, moving_spread: float) -> jax.Array:
+    """The window's mean direction against the goal, less `weight` times its stillness: `[W]`.
+
+    For an instruction that asks for a held pose give weight = 0.
+    """
+    return cosine(unit(window.features.mean(axis=1)), goal) - weight * stillness(window, moving_spread)
 
 
 @struct.dataclass

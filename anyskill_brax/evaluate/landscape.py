@@ -3,7 +3,8 @@
 Among poses of motions, each with what led to it where the model looks at movements: which score best, how far above
 standing, along what path, and what else scores as well: the mirror image of a text that names no side (two hills: name
 one), a text's opposite (the hill does not tell them apart).
-The bounds below were set by looking at 25 texts with `builtin-pose-v2`; they are advice, not measurement.
+The bounds below were set by looking at 25 texts with `builtin-pose-v2`, `ALIKE` again with version 4; they are
+advice, not measurement.
 """
 
 import re
@@ -95,8 +96,8 @@ class Landscape:
     valley: float  # deepest fall along the path, in parts of best - standing
     mirror_score: float  # of the best pose's mirror image
     mirror_likeness: float  # best cosine of that mirror image to a high pose of the same motion: a walk shows both
-    rival: str  # the mirrored or opposite text; empty where the text has none
-    rival_margin: float  # by how much it scores lower at the best pose, in parts of best - standing
+    rivals: tuple[str, ...]  # the mirrored text, then the opposite one; those that it has
+    rival_margins: tuple[float, ...]  # by how much each scores lower at the best pose, in parts of best - standing
     verdict: str  # LEARNABLE, AMBIGUOUS or OUTSIDE
     reason: str
 
@@ -107,14 +108,11 @@ class Landscape:
         return f"{self.verdict}: {self.text!r} ({self.reason})"
 
 
-def rival(text: str) -> str:
-    """The same text of the other side, or the other way; empty where no word can be exchanged."""
-    sided = swap_sides(text)
-    if sided != text:
-        return sided
+def rivals(text: str) -> tuple[str, ...]:
+    """The same text of the other side, and the other way; those that differ from it."""
     both = OPPOSITES | {b: a for a, b in OPPOSITES.items()}
-    swapped = re.sub(r"\w+", lambda m: both.get(m[0].lower(), m[0]), text)
-    return swapped if swapped != text else ""
+    opposite = re.sub(r"\w+", lambda m: both.get(m[0].lower(), m[0]), text)
+    return tuple(other for other in (swap_sides(text), opposite) if other != text)
 
 
 def survey(
@@ -131,8 +129,8 @@ def survey(
     top = [row[0] for row in best]
     mirrored = embed(*mirror(character, poses.qpos[top], poses.qvel[top]))
     paths = embed(*_paths(character, poses.qpos[top], poses.qvel[top])).reshape(len(texts), PATH, -1)
-    rivals = [rival(text) for text in texts]
-    rival_goals = np.asarray(embed_goals(model, [other or text for other, text in zip(rivals, texts)]))
+    others = [rivals(text) for text in texts]
+    other_goals = [np.asarray(embed_goals(model, both)) if both else np.zeros((0, model.dim)) for both in others]
     nearest: Callable[[str], list[str]] = getattr(model, "nearest_captions", lambda text: [])
     stood = Track.of(character, np.repeat(character.default_qpos[None], 90, axis=0), 30.0)
     found = []
@@ -156,8 +154,8 @@ def survey(
             "valley": float((np.maximum.accumulate(path) - path).max() / rise),
             "mirror_score": float(mirrored[k] @ goals[k]),
             "mirror_likeness": float((features[same] @ mirrored[k]).max()),
-            "rival": rivals[k],
-            "rival_margin": float((high - features[top[k]] @ rival_goals[k]) / rise) if rivals[k] else 1.0,
+            "rivals": others[k],
+            "rival_margins": tuple(map(float, (high - other_goals[k] @ features[top[k]]) / rise)),
         }
         asked = meaning(text)
         done = bool(asked and asked.holds(stood))
@@ -187,8 +185,9 @@ def _verdict(f: dict[str, Any], standing_does_it: bool) -> tuple[str, str]:
     second = f["mirror_score"] - f["standing"] > SECOND_HILL * rise and f["mirror_likeness"] < ALIKE
     if second and not sided:
         return AMBIGUOUS, "the left and the right of it score alike; name a side"
-    if f["rival"] and f["rival_margin"] < TOLD_APART:
-        return AMBIGUOUS, f"hardly told from {f['rival']!r}"
+    for other, margin in zip(f["rivals"], f["rival_margins"], strict=True):
+        if margin < TOLD_APART:
+            return AMBIGUOUS, f"hardly told from {other!r}"
     gain = f"{rise / max(f['spread'], 1e-6):.1f} standard deviations above standing"
     valley = f"; a valley on the way, {f['valley']:.0%} of the climb" if f["valley"] > DEEP else ""
     decided = "; a predicate can check it" if meaning(f["text"]) else ""

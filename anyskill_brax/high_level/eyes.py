@@ -11,25 +11,37 @@ from flax import struct
 from anyskill_brax import rotations
 from anyskill_brax.character.humanoid import Character
 from anyskill_brax.character.kinematics import BodyState
-from anyskill_brax.clip.reward import FeatureWindow, RewardModel, mean_feature, window_of
+from anyskill_brax.clip.reward import FeatureWindow, RewardModel, mean_feature, stillness, window_of
 from anyskill_brax.clip.towers import still_features
 from anyskill_brax.envs.latent_env import per_instruction
+from anyskill_brax.high_level.reward import one_view
+from anyskill_brax.high_level.settings import RewardSettings
 from anyskill_brax.render.camera import follow_camera
 from anyskill_brax.render.raycast import make_renderer
 from anyskill_brax.render.scene import Look
 from anyskill_brax.types import UserError
 
 Render = Callable[[BodyState], jax.Array]
-"""Bodies of W worlds -> images `[W, H, W, 3]` float32 in 0..1: one camera."""
+"""Bodies of W worlds -> images `[W, H, W, 3]` float32 in 0..1: one camera. Of poses that are not numbers, NaN, which
+every encoder answers with zeros."""
 AZIMUTHS = (0.6, 0.6 - math.pi / 2, -0.2, 0.6 - math.pi, 0.6 + math.pi / 2)
 """[rad] from straight in front of the figure to its left: half-left, half-right, front, and two from behind, which
 the built-in model of pictures has never seen a body from."""
 
 
 @struct.dataclass
+class Memory:
+    """What was seen of worlds of late, where somebody looks at it; None where nobody does."""
+
+    window: FeatureWindow | None = None  # for a model that sees movement: its features of the last states
+    instants: FeatureWindow | None = None  # for the stillness term: what each state was like, `[..., N, D]`
+
+
+@struct.dataclass
 class Eyes:
     """`embed_state` of the method: the mean feature over the camera `views`, or the pose encoder's.
 
+    For a `reward` with a pessimistic ensemble, the features of V views one after the other, `[..., V * D]`.
     The weights of a model that is a pytree are arguments of the jitted program; in a closure they would be constants.
     """
 
@@ -37,41 +49,59 @@ class Eyes:
     shell: Any = struct.field(pytree_node=False)  # the model without its weights: a tree structure, or all of it
     views: tuple[Render, ...] = struct.field(pytree_node=False)
     axis: str = struct.field(pytree_node=False)
+    reward: RewardSettings | None = struct.field(pytree_node=False)  # None where nothing is trained
 
     @classmethod
-    def create(cls, model: RewardModel, views: Sequence[Render], axis: str) -> "Eyes":
+    def create(
+        cls, model: RewardModel, views: Sequence[Render], axis: str, reward: RewardSettings | None = None
+    ) -> "Eyes":
         if model.needs_images and not views:
             raise UserError(f"the reward model {model.name} reads images: give at least one camera view")
         leaves, structure = jax.tree.flatten(model)
         if all(isinstance(leaf, jax.Array) for leaf in leaves):
-            return cls(leaves, structure, tuple(views), axis)
-        return cls([], model, tuple(views), axis)
+            return cls(leaves, structure, tuple(views), axis, reward)
+        return cls([], model, tuple(views), axis, reward)
 
-    def blank(self, bodies: BodyState) -> FeatureWindow | None:
-        """The memory of worlds `[I, E]` that nobody has looked at; None for a model that remembers nothing."""
+    def blank(self, bodies: BodyState) -> Memory:
+        """The memory of worlds `[I, E]` that nobody has looked at; empty where nothing need be remembered."""
         model: Any = self._model()
-        frames = window_of(model)
-        if frames == 1:
-            return None
-        *lead, size = jax.eval_shape(model.state_features, bodies).shape
-        return FeatureWindow(jnp.zeros((*lead, frames, size)), jnp.zeros(lead, jnp.int32))
+        lead, frames = bodies.pos.shape[:-2], window_of(model)
 
-    def see(
-        self, memory: FeatureWindow | None, bodies: BodyState, fresh: jax.Array
-    ) -> tuple[FeatureWindow | None, jax.Array]:
+        def empty(frames: int, size: int) -> FeatureWindow:
+            return FeatureWindow(jnp.zeros((*lead, frames, size)), jnp.zeros(lead, jnp.int32))
+
+        memory = Memory()
+        if frames > 1:
+            memory = Memory(empty(frames, jax.eval_shape(model.state_features, bodies).shape[-1]))
+        if self.reward is not None and self.reward.pays("stillness"):
+            memory = memory.replace(instants=empty(self.reward.stillness_frames, model.dim))
+        return memory
+
+    def see(self, memory: Memory, bodies: BodyState, fresh: jax.Array) -> tuple[Memory, jax.Array]:
         """One latent step later: bodies `[I, E, B, ...]` -> memory, unit features `[I, E, D]`.
 
         Where `fresh [I, E]` this is the first step of an episode, and what came before is forgotten.
         """
-        if memory is None:
-            return None, self.embed_state(bodies)
+        if memory.window is None:
+            instant = features = self.embed_state(bodies)
+            window = None
+        else:
+            window, features = per_instruction(self._look, self.axis)(memory.window, bodies, fresh)
+            instant = self.embed_state(bodies) if memory.instants is not None else features
+        if memory.instants is None:
+            return Memory(window), features
 
-        def look(memory: FeatureWindow, bodies: BodyState, fresh: jax.Array) -> tuple[FeatureWindow, jax.Array]:
-            model: Any = self._model()
-            memory = memory.push(model.state_features(bodies), fresh)
-            return memory, model.embed_window(memory.features)
+        def remember(instants: FeatureWindow, instant: jax.Array, fresh: jax.Array) -> FeatureWindow:
+            return instants.push(one_view(instant, self._model().dim), fresh)
 
-        return per_instruction(look, self.axis)(memory, bodies, fresh)
+        return Memory(window, per_instruction(remember, self.axis)(memory.instants, instant, fresh)), features
+
+    def stillness(self, memory: Memory) -> jax.Array | None:
+        """How still each world holds, `[I, E]` in 0..1; None where the reward does not ask."""
+        if memory.instants is None or self.reward is None:
+            return None
+        spread = self.reward.moving_spread
+        return per_instruction(lambda instants: stillness(instants, spread), self.axis)(memory.instants)
 
     def watch(self, bodies: BodyState) -> jax.Array:
         """Whole episodes `[T, E, B, ...]` -> what is seen at every latent step `[T, E, D]`."""
@@ -108,6 +138,11 @@ class Eyes:
         flat = self._embed(bodies) if needed is None else _if(needed.any(), self._embed, bodies)
         return flat.reshape(*lead, -1)
 
+    def _look(self, window: FeatureWindow, bodies: BodyState, fresh: jax.Array) -> tuple[FeatureWindow, jax.Array]:
+        model: Any = self._model()
+        window = window.push(model.state_features(bodies), fresh)
+        return window, model.embed_window(window.features)
+
     def _model(self) -> RewardModel:
         return jax.tree.unflatten(self.shell, self.weights) if self.weights else self.shell
 
@@ -116,6 +151,8 @@ class Eyes:
         if not model.needs_images:
             return model.embed_poses(bodies)
         features = [model.embed_images(render(bodies)) for render in self.views]
+        if self.reward is not None and self.reward.ensemble_pessimism > 0.0:
+            return jnp.concatenate(features, axis=-1)
         return features[0] if len(features) == 1 else mean_feature(jnp.stack(features, axis=-2))
 
 
@@ -145,9 +182,9 @@ def camera_views(character: Character, image_size: int, num_views: int) -> tuple
 
     def view(azimuth: float) -> Render:
         def shoot(bodies: BodyState) -> jax.Array:
-            picture = render(bodies, follow_camera(bodies, azimuth)).rgb
-            assert picture is not None
-            return picture
+            picture = render(bodies, follow_camera(bodies, azimuth))
+            assert picture.rgb is not None
+            return jnp.where(picture.valid[..., None, None, None], picture.rgb, jnp.nan)
 
         return shoot
 

@@ -13,7 +13,7 @@ from flax import struct
 from anyskill_brax.clip.reward import ScoreNormalizer
 from anyskill_brax.envs.latent_env import LatentEnv, per_instruction
 from anyskill_brax.high_level.eyes import Eyes, sight_features
-from anyskill_brax.high_level.reward import Goal, reward_terms, similarity, until_fallen, weigh
+from anyskill_brax.high_level.reward import Goal, feature_terms, reward_terms, similarity, until_fallen, weigh
 from anyskill_brax.high_level.settings import HighLevelSettings, ProbeSettings
 from anyskill_brax.networks import sample_latents
 from anyskill_brax.types import PRNGKey
@@ -29,6 +29,7 @@ class Probe:
     fallen: jax.Array  # [P, N * R] bool
     hinge_rates: jax.Array  # [P, N * R, J] [rad/s]
     poses: jax.Array  # [P, N * R, F] what a surrogate would see
+    stillness: jax.Array | None = None  # [P, N * R], where the reward asks
 
 
 def motion_rows(num_known: int, num_motion: int) -> np.ndarray:
@@ -55,7 +56,8 @@ def roll_out(key: PRNGKey, env: LatentEnv, eyes: Eyes, settings: ProbeSettings) 
         memory, features = eyes.see(memory, outcome.bodies, state.elapsed == 1)
         state = state.replace(done=outcome.fallen)  # time does not run out here
         rates, poses = state.world.physics.qvel[0, :, 6:], sight_features(env.env.character, outcome.bodies)[0]
-        return (state, memory), (features[0], outcome.style[0], outcome.fallen[0], rates, poses)
+        still = jax.tree.map(lambda x: x[0], eyes.stillness(memory))
+        return (state, memory), (features[0], outcome.style[0], outcome.fallen[0], rates, poses, still)
 
     keys = jax.random.split(key_starts, settings.length)
     blank = env.blank(1, held.shape[0])
@@ -78,7 +80,8 @@ def grade(probe: Probe, goal: Goal, settings: HighLevelSettings) -> Findings:
     """One instruction's view of the probe: its normalisation, and the mean reward of each candidate."""
     score = similarity(probe.features, goal, settings.reward)
     normalizer = ScoreNormalizer.fit(score[:, None, :], settings.reward.min_std)
-    seen = (score, score, probe.style, probe.fallen, probe.hinge_rates)
+    of_features = feature_terms(probe.features, probe.stillness, goal, settings.reward)
+    seen = (score, score, probe.style, probe.fallen, probe.hinge_rates, of_features)
     terms = reward_terms(*seen, normalizer, settings.reward, settings.learner.discount)
     reward = until_fallen(weigh(terms, settings.reward), probe.fallen, settings.reward)[settings.probe.skip :]
     values = reward.mean(axis=0).reshape(probe.latents.shape[0], -1).mean(axis=-1)

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from anyskill_brax.clip.reward import ScoreNormalizer, cosine, delta, goal_baseline
+from anyskill_brax.clip.reward import ScoreNormalizer, contrast, cosine, delta, ensemble, goal_baseline, mean_feature
 from anyskill_brax.high_level.settings import RewardSettings
 
 
@@ -14,13 +14,52 @@ class Goal:
 
     text: jax.Array
     baseline: jax.Array
+    prompts: jax.Array | None = None  # [P, D] the prompt variants one by one, where they are scored one by one
+    bank: jax.Array | None = None  # [K, D] what it is contrasted with; zeros where that would be itself
 
 
 def similarity(features: jax.Array, goal: Goal, settings: RewardSettings) -> jax.Array:
-    """Unit `features [..., D]` against the goal: cosine, or its goal-baseline form where alpha > 0."""
-    if settings.baseline_alpha == 0.0:
-        return cosine(features, goal.text)
-    return goal_baseline(features, goal.text, goal.baseline, settings.baseline_alpha)
+    """Unit `features [..., D]` against the goal: cosine, or its goal-baseline form where alpha > 0.
+
+    Where the ensemble is pessimistic, `features [..., V * D]` of V views: mean - k sd over views and prompts.
+    """
+
+    def against(features: jax.Array, text: jax.Array) -> jax.Array:
+        if settings.baseline_alpha == 0.0:
+            return cosine(features, text)
+        return goal_baseline(features, text, goal.baseline, settings.baseline_alpha)
+
+    if settings.ensemble_pessimism == 0.0:
+        return against(features, goal.text)
+    assert goal.prompts is not None
+    views = features.reshape(*features.shape[:-1], -1, 1, goal.text.shape[-1])
+    scores = against(views, goal.prompts)
+    return ensemble(scores.reshape(*features.shape[:-1], -1), settings.ensemble_pessimism)
+
+
+def one_view(features: jax.Array, dim: int) -> jax.Array:
+    """The mean over views `[..., V * D] -> [..., D]`."""
+    if features.shape[-1] == dim:
+        return features
+    return mean_feature(features.reshape(*features.shape[:-1], -1, dim))
+
+
+def feature_terms(
+    features: jax.Array, stillness: jax.Array | None, goal: Goal, settings: RewardSettings
+) -> dict[str, jax.Array]:
+    """Unweighted terms `[..., E]` that are made of features `[..., E, D]`; one whose weight is 0 is not computed.
+
+    contrast: log softmax of the goal against `goal.bank`; stillness: minus `clip.reward.stillness`, which `Eyes` knows.
+    """
+    terms = {}
+    if settings.pays("contrast"):
+        assert goal.bank is not None
+        bank = jnp.concatenate([goal.text[None], goal.bank])
+        own = jnp.zeros(features.shape[:-1], jnp.int32)
+        terms["contrast"] = contrast(one_view(features, goal.text.shape[-1]), bank, own, settings.contrast_tau)
+    if stillness is not None:
+        terms["stillness"] = -stillness
+    return terms
 
 
 def reward_terms(
@@ -29,6 +68,7 @@ def reward_terms(
     style: jax.Array,
     fallen: jax.Array,
     hinge_rates: jax.Array,
+    of_features: dict[str, jax.Array],
     normalizer: ScoreNormalizer,
     settings: RewardSettings,
     discount: float,
@@ -37,7 +77,7 @@ def reward_terms(
 
     similarity: as it is, or in the standard deviations of the warm-up about its mean (`normalise`); style: r_D of the
     frozen discriminator; alive, fall; delta: shaping by the similarity; energy: minus the mean square of the
-    `hinge_rates [..., E, J]` [(rad/s)^2] at the step's end.
+    `hinge_rates [..., E, J]` [(rad/s)^2] at the step's end. `of_features` are the `feature_terms`, handed on.
     The first step of an episode has no `previous` (-inf, see `clip.reward.Trend`) and gets no shaping.
     """
     if settings.normalise:
@@ -49,6 +89,7 @@ def reward_terms(
         "fall": -1.0 * fallen,
         "delta": delta(jnp.where(jnp.isfinite(previous), previous, score), score, discount),
         "energy": -jnp.mean(hinge_rates**2, axis=-1),
+        **of_features,
     }
 
 
@@ -61,7 +102,8 @@ def weigh(terms: dict[str, jax.Array], settings: RewardSettings, progress: jax.A
     fade = 1.0 + (settings.fade_to - 1.0) * progress
     total = jnp.zeros(())
     for name, weight in settings.weights:
-        total = total + weight * terms[name] * (fade if name in ("similarity", "delta") else 1.0)
+        if name in terms:
+            total = total + weight * terms[name] * (fade if name in ("similarity", "delta", "contrast") else 1.0)
     return total
 
 

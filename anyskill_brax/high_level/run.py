@@ -13,14 +13,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from anyskill_brax.character.humanoid import Character, load_character
-from anyskill_brax.clip.reward import RewardModel, embed_goals
+from anyskill_brax.clip.reward import RewardModel, embed_goals, prompt_variants
 from anyskill_brax.envs.humanoid_env import HumanoidEnv
 from anyskill_brax.high_level.eyes import Eyes, Render, camera_views
 from anyskill_brax.high_level.instructions import Instruction
 from anyskill_brax.high_level.probe import Findings, motion_rows
 from anyskill_brax.high_level.repertoire import Repertoire
 from anyskill_brax.high_level.reward import Goal
-from anyskill_brax.high_level.settings import HighLevelSettings, ProbeSettings
+from anyskill_brax.high_level.settings import HighLevelSettings, ProbeSettings, RewardSettings, older
 from anyskill_brax.high_level.train import Frozen, KeepBest, TrainState, audition, compiled, make_learning
 from anyskill_brax.motion.io import Motion, load_motion_folder
 from anyskill_brax.motion.library import MotionLibrary
@@ -100,12 +100,12 @@ def train(
         "reward_model": {"name": model.name, "sha256": model.sha256, "views": len(views)},
     }
     # Bad texts and motions leave no folder.
-    goal = goals(model, [i.text for i in instructions], settings.reward.baseline_text)
+    goal = goals(model, [i.text for i in instructions], settings.reward)
     sources = config["probe"]["repertoire"] if settings.probe.init_from_probe else ()
     motions = [motion for source in sources for motion in _motions(env.character, source)]
-    folder = Workdir(workdir, {**config, **identity})
+    folder = Workdir(workdir, {**config, **identity}, older=older)
     try:
-        frozen = Frozen(low_level, Eyes.create(model, views, settings.rollout.instruction_axis))
+        frozen = Frozen(low_level, Eyes.create(model, views, settings.rollout.instruction_axis, settings.reward))
         known = Repertoire.create(env.character, low_level, model, frozen.eyes, motions)
         init, update, keep_best = compiled(env, settings)
         start = (
@@ -231,11 +231,34 @@ def _own(row: Mapping[str, Any], slug: str) -> dict[str, Any]:
     return {"update": row["update"], **own}
 
 
-def goals(model: RewardModel, texts: Sequence[str], baseline_text: str) -> Goal:
-    """Every instruction's goal `[I, D]`, with the baseline beside it. Each text is embedded alone (decision 0006)."""
-    rows = [embed_goals(model, [text])[0] for text in (*texts, baseline_text)]
+def goals(model: RewardModel, texts: Sequence[str], reward: RewardSettings) -> Goal:
+    """Every instruction's goal `[I, D]`, with the baseline beside it. Each text is embedded alone (decision 0006).
+
+    Prompts one by one, and the bank of the contrast, only where the settings ask for them. The bank holds the texts of
+    `contrast_bank`, the same whatever else the run is about; with `contrast_run` also the run's instructions, and then
+    what a line learns hangs on its company. No instruction is contrasted with itself.
+    """
+    rows = [embed_goals(model, [text])[0] for text in (*texts, reward.baseline_text)]
     text = jnp.asarray(np.stack(rows[:-1]), jnp.float32)
-    return Goal(text=text, baseline=jnp.broadcast_to(jnp.asarray(rows[-1], jnp.float32), text.shape))
+    goal = Goal(text=text, baseline=jnp.broadcast_to(jnp.asarray(rows[-1], jnp.float32), text.shape))
+    if reward.ensemble_pessimism > 0.0:
+        prompts = np.stack([model.embed_text(prompt_variants(text)) for text in texts])
+        goal = goal.replace(prompts=jnp.asarray(prompts, jnp.float32))
+    if reward.pays("contrast"):
+        others = list(dict.fromkeys((*reward.contrast_bank, *(texts if reward.contrast_run else ()))))
+        bank = np.stack([embed_goals(model, [other])[0] for other in others])
+        mixed = np.array([[_plain(other) != _plain(text) for other in others] for text in texts])
+        if not mixed.any(axis=1).all():
+            raise UserError(
+                f"nothing to contrast {texts[int(mixed.any(axis=1).argmin())]!r} with; add texts to "
+                "reward.contrast_bank, or set reward.weights.contrast to 0"
+            )
+        goal = goal.replace(bank=jnp.asarray(bank * mixed[..., None], jnp.float32))
+    return goal
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.casefold().split()).rstrip(".")
 
 
 def digest(low_level: LowLevelController) -> str:

@@ -20,8 +20,17 @@ class RolloutSettings:
     instruction_axis: str  # "map": bit-for-bit independent lines; "vmap": one batch, for accelerators
 
 
-TERMS = ("similarity", "style", "alive", "fall", "delta", "energy")
+TERMS = ("similarity", "style", "alive", "fall", "delta", "energy", "contrast", "stillness")
 """The terms of the reward, `high_level.reward.reward_terms`."""
+ABSENT = {
+    "contrast_tau": 1.0,
+    "contrast_bank": (),
+    "contrast_run": False,
+    "stillness_frames": 2,
+    "moving_spread": 1.0,
+    "ensemble_pessimism": 0.0,
+}
+"""Settings of the reward that older configs lack, and `contrast` and `stillness` among its weights: without effect."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +42,12 @@ class RewardSettings:
     fade_to: float  # part of the language terms' weight that is left at the last update; 1 = no fading
     baseline_text: str  # goal-baseline projection (VLM-RM): the state without the skill
     baseline_alpha: float  # 0 = plain cosine
+    contrast_tau: float  # temperature of the softmax over the instruction and what it is contrasted with
+    contrast_bank: tuple[str, ...]  # texts that every instruction is contrasted with, itself left out
+    contrast_run: bool  # and with the run's other instructions: then a line learns differently in other company
+    stillness_frames: int  # latent steps over which a world may be found still
+    moving_spread: float  # of their features, from which on nothing is still, see `clip.reward.stillness`
+    ensemble_pessimism: float  # k > 0: similarity is mean - k sd over prompts and views; 0: that of their means
     min_std: float  # of the similarity: keeps a text that nothing moves from exploding
     max_reductions: int  # early termination, see clip/reward.py
     give_up_prob: float
@@ -42,6 +57,22 @@ class RewardSettings:
         named = [name for name, _ in self.weights]
         if sorted(named) != sorted(TERMS):
             raise UserError(f"reward.weights has {', '.join(named)}; expected a weight for each of {', '.join(TERMS)}")
+        if not (self.contrast_tau > 0.0 and self.moving_spread > 0.0 and self.ensemble_pessimism >= 0.0):
+            given = f"{self.contrast_tau:g}, {self.moving_spread:g} and {self.ensemble_pessimism:g}"
+            raise UserError(
+                f"reward.contrast_tau, moving_spread and ensemble_pessimism are {given}; expected two numbers above 0 "
+                "and one that is not below it"
+            )
+        if self.stillness_frames < 2:
+            raise UserError(f"reward.stillness_frames is {self.stillness_frames}; one frame shows no movement, give 2")
+        if self.pays("contrast") and not (self.contrast_bank or self.contrast_run):
+            raise UserError(
+                "reward.weights.contrast wants something to contrast with: texts in reward.contrast_bank, or "
+                "reward.contrast_run=True for the other instructions of the run"
+            )
+
+    def pays(self, term: str) -> bool:
+        return dict(self.weights)[term] != 0.0
 
 
 @dataclass(frozen=True)
@@ -121,12 +152,17 @@ class HighLevelSettings:
         states, rows = self.rollout.num_envs * self.rollout.horizon, self.surrogate.capacity
         if self.surrogate.enabled and states > rows:
             raise UserError(f"surrogate.capacity is {rows}; it must hold the {states} states of an update")
+        if self.surrogate.enabled and (self.reward.pays("contrast") or self.reward.pays("stillness")):
+            raise UserError(
+                "a surrogate guesses the similarity alone: leave surrogate.enabled False, or reward.weights.contrast "
+                "and stillness 0"
+            )
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "HighLevelSettings":
         return cls(
             rollout=_read(RolloutSettings, config["rollout"]),
-            reward=_read(RewardSettings, config["reward"]),
+            reward=_read(RewardSettings, _completed(config["reward"])),
             probe=_read(ProbeSettings, config["probe"]),
             learner=_read(LearnerSettings, config["learner"]),
             validation=_read(ValidationSettings, config["validation"]),
@@ -145,6 +181,19 @@ class HighLevelSettings:
         worlds = probe.num_pictures // (probe.length * probe.repeats)
         fewer = replace(probe, num_motion=min(probe.num_motion, max(worlds - probe.num_random, 0)))
         return replace(self, probe=fewer)
+
+
+def older(stored: dict[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """A run's configuration from before `ABSENT` as it would be written today; what has no effect is as it is `now`."""
+    if "reward" not in stored:
+        return stored
+    idle = {name: now["reward"][name] for name in ABSENT if name != "ensemble_pessimism"}
+    return {**stored, "reward": _completed({**idle, **stored["reward"]})}
+
+
+def _completed(reward: Mapping[str, Any]) -> dict[str, Any]:
+    """The section as a run from before `ABSENT` would write it today."""
+    return {**ABSENT, **reward, "weights": {"contrast": 0.0, "stillness": 0.0, **reward["weights"]}}
 
 
 def _read(kind: type[T], section: Mapping[str, Any]) -> T:

@@ -8,17 +8,17 @@ import jax.numpy as jnp
 from flax import struct
 
 from anyskill_brax.character.kinematics import BodyState
-from anyskill_brax.clip.reward import EarlyTermination, FeatureWindow, ScoreNormalizer, Trend
+from anyskill_brax.clip.reward import EarlyTermination, ScoreNormalizer, Trend
 from anyskill_brax.clip.surrogate import Surrogate
 from anyskill_brax.envs.humanoid_env import HumanoidEnv
 from anyskill_brax.envs.latent_env import LatentEnv, LatentOutcome, LatentState, per_instruction
 from anyskill_brax.high_level.audit import Auditor, Sight
 from anyskill_brax.high_level.beginning import best_of, first_actors
-from anyskill_brax.high_level.eyes import Eyes
+from anyskill_brax.high_level.eyes import Eyes, Memory
 from anyskill_brax.high_level.learner import Choice, Learner, Learning
 from anyskill_brax.high_level.probe import Findings, grade, roll_out
 from anyskill_brax.high_level.repertoire import Repertoire
-from anyskill_brax.high_level.reward import Goal, reward_terms, similarity, weigh
+from anyskill_brax.high_level.reward import Goal, feature_terms, reward_terms, similarity, weigh
 from anyskill_brax.high_level.settings import HighLevelSettings
 from anyskill_brax.high_level.validation import validate
 from anyskill_brax.policies import LowLevelController
@@ -31,7 +31,7 @@ class TrainState:
 
     learner: Learner
     worlds: LatentState
-    memory: FeatureWindow | None  # what the eyes saw of late; None for eyes that see one instant
+    memory: Memory  # what the eyes saw of late
     trend: Trend
     rules: EarlyTermination  # [I] each
     goal: Goal
@@ -63,7 +63,7 @@ class Moment:
     """What a latent step hands to the next; fields as in `TrainState`."""
 
     worlds: LatentState
-    memory: FeatureWindow | None
+    memory: Memory
     trend: Trend
 
 
@@ -155,13 +155,14 @@ def make_train(env: HumanoidEnv, settings: HighLevelSettings) -> Programs:
         trend: Trend,
         outcome: LatentOutcome,
         score: jax.Array,
+        of_features: dict[str, jax.Array],
         rules: EarlyTermination,
         normalizer: ScoreNormalizer,
         progress: jax.Array,
         key: PRNGKey,
     ) -> tuple[LatentState, Trend, Record]:
         """Reward a latent step as it ended, then say which episodes are over."""
-        seen = (score, trend.last, outcome.style, outcome.fallen, worlds.world.physics.qvel[..., 6:])
+        seen = (score, trend.last, outcome.style, outcome.fallen, worlds.world.physics.qvel[..., 6:], of_features)
         terms = reward_terms(*seen, normalizer, settings.reward, settings.learner.discount)
         trend, terminate = rules.update(trend, score, outcome.bodies.pos[..., head, 2], key)
         terminated = terminate | outcome.fallen
@@ -179,14 +180,19 @@ def make_train(env: HumanoidEnv, settings: HighLevelSettings) -> Programs:
         return worlds.replace(done=done), rules.clear(trend, done), record
 
     def judge(
-        eyes: Eyes, state: TrainState, memory: FeatureWindow | None, bodies: BodyState, fresh: jax.Array
-    ) -> tuple[FeatureWindow | None, jax.Array, Sight | None]:
-        """Similarity `[I, E]` of a latent step's end: seen, or guessed by a surrogate that is trusted."""
+        eyes: Eyes, state: TrainState, memory: Memory, bodies: BodyState, fresh: jax.Array
+    ) -> tuple[Memory, jax.Array, dict[str, jax.Array], Sight | None]:
+        """Similarity `[I, E]` of a latent step's end: seen, or guessed by a surrogate that is trusted; and the terms of
+        features that are paid for."""
         if auditor and state.surrogate is not None:
             score, sight = auditor.look(eyes, state.surrogate, bodies, state.goal, state.normalizer)
-            return None, score, sight
+            return memory, score, {}, sight
         memory, features = eyes.see(memory, bodies, fresh)
-        return memory, each(lambda z, goal: similarity(z, goal, settings.reward))(features, state.goal), None
+        score = each(lambda z, goal: similarity(z, goal, settings.reward))(features, state.goal)
+        if not (settings.reward.pays("contrast") or settings.reward.pays("stillness")):
+            return memory, score, {}, None
+        pay = each(lambda z, still, goal: feature_terms(z, still, goal, settings.reward))
+        return memory, score, pay(features, eyes.stillness(memory), state.goal), None
 
     def roll(
         frozen: Frozen, state: TrainState, keys: PRNGKey, sigma: jax.Array
@@ -203,9 +209,9 @@ def make_train(env: HumanoidEnv, settings: HighLevelSettings) -> Programs:
         def latent_step(moment: Moment, keys: PRNGKey):
             worlds, latent, choice, key_grade = each(act)(state.learner, moment.worlds, keys)
             worlds, outcome = env.step(worlds, latent)
-            memory, score, sight = judge(frozen.eyes, state, moment.memory, outcome.bodies, worlds.elapsed == 1)
+            memory, score, paid, sight = judge(frozen.eyes, state, moment.memory, outcome.bodies, worlds.elapsed == 1)
             worlds, trend, record = each(grade_step)(
-                worlds, moment.trend, outcome, score, state.rules, state.normalizer, progress, key_grade
+                worlds, moment.trend, outcome, score, paid, state.rules, state.normalizer, progress, key_grade
             )
             return Moment(worlds, memory, trend), (choice, record, sight)
 

@@ -13,7 +13,7 @@ from anyskill_brax.clip.reward import ScoreNormalizer
 from anyskill_brax.envs.latent_env import LatentEnv, LatentOutcome, per_instruction
 from anyskill_brax.high_level.eyes import Eyes
 from anyskill_brax.high_level.learner import Learning
-from anyskill_brax.high_level.reward import Goal, reward_terms, similarity, until_fallen, weigh
+from anyskill_brax.high_level.reward import Goal, feature_terms, reward_terms, similarity, until_fallen, weigh
 from anyskill_brax.high_level.settings import HighLevelSettings
 from anyskill_brax.types import Params, PRNGKey
 
@@ -47,6 +47,7 @@ def validate(
 
     def pay(
         features: jax.Array,
+        still: jax.Array | None,
         previous: jax.Array,
         outcome: LatentOutcome,
         rates: jax.Array,
@@ -54,7 +55,8 @@ def validate(
         normalizer: ScoreNormalizer,
     ) -> tuple[jax.Array, jax.Array]:
         score = similarity(features, goal, settings.reward)
-        seen = (score, previous, outcome.style, outcome.fallen, rates)
+        of_features = feature_terms(features, still, goal, settings.reward)
+        seen = (score, previous, outcome.style, outcome.fallen, rates, of_features)
         terms = reward_terms(*seen, normalizer, settings.reward, settings.learner.discount)
         return score, weigh(terms, settings.reward)
 
@@ -63,7 +65,7 @@ def validate(
         worlds, outcome = env.step(worlds, each(choose)(actors, env.observe(worlds)))
         memory, features = eyes.see(memory, outcome.bodies, worlds.elapsed == 1)
         rates = worlds.world.physics.qvel[..., 6:]
-        score, reward = each(pay)(features, previous, outcome, rates, goals, normalizers)
+        score, reward = each(pay)(features, eyes.stillness(memory), previous, outcome, rates, goals, normalizers)
         return (worlds, memory, score), (reward, outcome.fallen)
 
     blank = env.blank(count, validation.num_envs)

@@ -26,7 +26,7 @@ from PIL import Image
 from safetensors.numpy import load_file, save_file
 
 from anyskill_brax.clip.config import ClipFolderError
-from anyskill_brax.clip.hf_clip import HfClip, prepare_images
+from anyskill_brax.clip.hf_clip import SHARE, HfClip, bytes_per_image, images_in, prepare_images
 from anyskill_brax.clip.reward import RewardModel
 from anyskill_brax.types import UserError
 
@@ -100,6 +100,51 @@ def test_bfloat16_stays_near(clip):
     assert half.dtype == jnp.float32
     np.testing.assert_allclose(half, whole, atol=3e-2)
     assert np.abs(half - whole).max() > 1e-5, "the option has an effect"
+
+
+def test_images_at_a_time_fit_into_the_memory_that_there_is(clip):
+    compiled = jax.jit(HfClip.embed_images).lower(clip, jnp.zeros((8, 32, 32, 3))).compile()
+    each = bytes_per_image(clip.config, jnp.float32)
+    taken = compiled.memory_analysis()
+    assert taken is not None and taken.temp_size_in_bytes < 8 * each
+    assert images_in(round(9 * each / SHARE), clip.config, jnp.float32) == 8
+    assert images_in(1, clip.config, jnp.float32) == 1, "one must"
+    assert bytes_per_image(clip.config, jnp.bfloat16) < each
+    assert 1 <= HfClip.load(GOLDEN / "quick").images_per_batch <= 256
+    assert HfClip.load(GOLDEN / "quick", images_per_batch=3).images_per_batch == 3
+
+
+def test_accelerators_get_bfloat16_unless_told_otherwise(clip, monkeypatch):
+    assert clip.dtype == jnp.float32
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert HfClip.load(GOLDEN / "quick").dtype == jnp.bfloat16
+    assert HfClip.load(GOLDEN / "quick", jnp.float32).dtype == jnp.float32
+
+
+def test_norms_softmax_and_projection_are_float32_whatever_the_dense_layers_are(clip):
+    half, images = clip.replace(dtype=jnp.bfloat16), jnp.zeros((2, 32, 32, 3))
+    for equation in _equations(jax.make_jaxpr(HfClip.embed_images)(half, images).jaxpr):
+        if equation.primitive.name in ("exp", "rsqrt"):
+            assert equation.invars[0].aval.dtype == jnp.float32, equation
+    *_, last = (
+        e for e in _equations(jax.make_jaxpr(half.embed_images)(images).jaxpr) if e.primitive.name == "dot_general"
+    )
+    assert {var.aval.dtype for var in last.invars} == {jnp.dtype(jnp.float32)}, "the projection"
+
+
+def _equations(jaxpr):
+    """Of a program and of all in it."""
+    for equation in jaxpr.eqns:
+        yield equation
+        for inner in jax.core.jaxprs_in_params(equation.params):
+            yield from _equations(inner)
+
+
+def test_a_picture_of_no_pose_is_like_no_text(clip):
+    images = jnp.asarray(make_images(32, 3, seed=3), jnp.float32) / 255.0
+    seen = embed_images(clip, images.at[1].set(jnp.nan))
+    np.testing.assert_array_equal(seen[1], 0.0)
+    np.testing.assert_allclose(seen[::2], embed_images(clip, images)[::2], atol=1e-6)
 
 
 def test_images_are_normalised_as_the_checkpoint_asks(clip):

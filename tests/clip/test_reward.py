@@ -62,6 +62,12 @@ def test_contrast():
     np.testing.assert_allclose(scores, [-np.log1p(np.exp(2.0)), -np.log1p(np.exp(-2.0))], atol=1e-5)
 
 
+def test_a_row_of_zeros_takes_no_share():
+    bank = jnp.stack([X, Y, jnp.zeros(3)])
+    plain = reward.contrast(HALFWAY, bank[:2], jnp.array(0), 0.1)
+    assert reward.contrast(HALFWAY, bank, jnp.array(0), 0.1) == pytest.approx(float(plain), abs=1e-6)
+
+
 def test_contrast_is_blind_to_what_all_texts_share():
     bank, shared = jnp.stack([X, Y]), 3.0 * Z
     plain = reward.contrast(HALFWAY + Z, bank, jnp.array(0), 0.1)
@@ -98,6 +104,7 @@ def test_a_frozen_pose_does_not_score_on_a_movement():
     assert reward.temporal(still, X, 0.4, 0.1)[0] == pytest.approx(0.6)
     assert reward.temporal(moving, X, 0.4, 0.1)[0] == pytest.approx(2**-0.5)  # spread 1/2: no penalty
     assert reward.temporal(moving, X, 0.4, 1.0)[0] == pytest.approx(2**-0.5 - 0.4 * 0.5)
+    np.testing.assert_allclose([reward.stillness(window, 1.0)[0] for window in (still, moving, begun)], [1.0, 0.5, 0.0])
     assert reward.temporal(begun, X, 0.4, 0.1)[0] == pytest.approx(1.0), "one frame cannot show that nothing moves"
 
 

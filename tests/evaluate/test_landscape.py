@@ -1,12 +1,15 @@
 """What a landscape says of models whose hills are known, and of the packaged one."""
 
+import json
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from PIL import Image
 from stand_ins import Compass
 
 import skill_zoo
-from anyskill_brax.evaluate.landscape import AMBIGUOUS, LEARNABLE, OUTSIDE, PATH, Poses, rival, survey
+from anyskill_brax.evaluate.landscape import AMBIGUOUS, LEARNABLE, OUTSIDE, PATH, Poses, rivals, survey
 from anyskill_brax.motion.synthesis import builtin_motions
 from anyskill_brax.types import UserError
 
@@ -48,7 +51,10 @@ def test_a_hill_that_leads_there(character, poses):
     assert up.best_score > 0.9 and up.standing < -0.9
     assert len(up.path) == PATH and up.path[0] == pytest.approx(up.standing, abs=1e-3)
     assert up.path[-1] == pytest.approx(up.best_score, abs=1e-3) and up.valley == pytest.approx(0.0, abs=0.05)
-    assert up.rival == "point down" and up.rival_margin > 0.5
+    assert up.rivals == ("point down",) and up.rival_margins[0] > 0.5
+    (left,) = survey(character, Compass(character), ["left up"], poses)
+    assert left.rivals == ("right up", "left down") and len(left.rival_margins) == 2
+    assert left.rival_margins[1] > left.rival_margins[0], "the compass knows up from down, not where right is"
 
 
 def test_two_hills_are_ambiguous_until_a_side_is_named(character, poses):
@@ -81,9 +87,9 @@ def test_what_the_model_does_not_know_and_what_nothing_earns(character, poses):
 
 
 def test_rivals():
-    assert rival("raise your left arm") == "raise your right arm"
-    assert rival("Walk forward") == "Walk backward" and rival("walk backwards") == "walk forwards"
-    assert rival("clap") == ""
+    assert rivals("raise your left arm") == ("raise your right arm", "lower your left arm")
+    assert rivals("Walk forward") == ("Walk backward",) and rivals("walk backwards") == ("walk forwards",)
+    assert rivals("clap") == ()
 
 
 def test_poses_are_spread_over_all_motions(motions):
@@ -150,3 +156,17 @@ def test_the_tool_names_what_is_outside_its_vocabulary_and_says_what_is_inside(t
     for part, text in zip(shown.split("'\n  verdict")[1:], texts, strict=True):
         assert f"{text!r}\n  verdict     {OUTSIDE}" in shown
         assert part.count("nearest captions: '") == 1
+    assert shown.endswith("--out FOLDER writes a sheet of the best poses and of the path to each\n")
+
+
+@pytest.mark.slow
+def test_the_tool_writes_a_sheet_of_best_poses_and_paths(tool, capsys, tmp_path):
+    out = tmp_path / "new"
+    assert tool("raise your left arm", "--poses", "40", "--zoo", skill_zoo.PACKAGED, "--out", out) == 0
+    shown = capsys.readouterr().out
+    assert "rival       'raise your right arm'" in shown and "rival       'lower your left arm'" in shown
+    assert shown.endswith("sheet.png and landscape.json\n")
+    written = json.loads((out / "landscape.json").read_text())["texts"][0]
+    assert len(written["rival_margins"]) == 2 and len(written["path"]) == PATH
+    picture = np.asarray(Image.open(out / "sheet.png").convert("RGB"))
+    assert picture.shape[1] > 4 * picture.shape[0] > 400 and len(np.unique(picture.reshape(-1, 3), axis=0)) > 100

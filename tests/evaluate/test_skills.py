@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from zoo_objects import make_controller, make_reward_model, make_skill
 
 import skill_zoo
+from anyskill_brax.clip.builtin import make_builtin
 from anyskill_brax.evaluate.intervals import Rate, wilson
 from anyskill_brax.evaluate.quality import quality
 from anyskill_brax.evaluate.report import Page
@@ -78,8 +79,10 @@ def zoo(tmp_path_factory):
     skill_zoo.save(controller, "low-level", zoo=folder)
     for name in ("bow", "play the violin"):
         skill_zoo.save(make_skill(controller, name), skill_zoo.slug(name), zoo=folder, force=True)
-    for role in ("reward", "judge"):
-        skill_zoo.save(make_reward_model(), f"{role}-model", zoo=folder, config={"role": role})
+    for role in ("reward", "judge", "image_reward"):
+        model = make_reward_model()
+        model = make_builtin(model.config() | {"name": f"the {role}"}, model.to_tensors())
+        skill_zoo.save(model, f"{role.replace('_', '-')}-model", zoo=folder, config={"role": role})
     return folder
 
 
@@ -87,7 +90,8 @@ def zoo(tmp_path_factory):
 def test_skills_are_measured_beside_untrained_policies(tool, zoo, tmp_path, capsys, monkeypatch):
     out, films = tmp_path / "report", []
     monkeypatch.setattr(Page, "film", lambda self, character, qpos, caption: films.append((caption, qpos.shape)))
-    assert tool("skills", "--zoo", zoo, "--out", out, "--episodes", 2, "--seconds", 1.4, "--films", 1) == 0
+    few = ("--episodes", 2, "--seconds", 1.4, "--films", 1, "--images")
+    assert tool("skills", "--zoo", zoo, "--out", out, *few) == 0
     assert [(caption[:4], shape[1]) for caption, shape in films] == [("bow:", 35)]
     found = json.loads((out / "eval.json").read_text())
     bow, violin = found["skills"]
@@ -97,7 +101,9 @@ def test_skills_are_measured_beside_untrained_policies(tool, zoo, tmp_path, caps
     assert bow["retrieval_at_5"] == 1.0, "of two instructions each is among the first five"
     assert bow["untrained_judge"] != bow["judge"]
     assert "play the violin" in (out / "report.html").read_text()
-    assert "predicate success" in capsys.readouterr().out
+    assert found["reward"][0] == "the image_reward" and found["learnt_from"] == ["unknown"]
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "predicate success" in shown and "reward: the image_reward; these skills learnt from: unknown" in shown
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Training on pictures with a surrogate: it is audited, logged, and part of the state that a resumed run continues."""
 
 import json
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -8,8 +9,10 @@ import numpy as np
 import pytest
 from stand_ins import Compass
 
+from anyskill_brax.character.kinematics import forward_kinematics
+from anyskill_brax.clip.reward import known
 from anyskill_brax.high_level import run
-from anyskill_brax.high_level.eyes import Eyes
+from anyskill_brax.high_level.eyes import Eyes, camera_views
 from anyskill_brax.high_level.instructions import Instruction
 from anyskill_brax.high_level.settings import HighLevelSettings
 from anyskill_brax.types import UserError
@@ -105,6 +108,33 @@ def test_only_those_who_need_it_are_looked_at(env, photograph):
         np.testing.assert_array_equal(part[1], whole[1])
         np.testing.assert_array_equal(eyes.embed_state(bodies, jnp.zeros(3, bool)), jnp.zeros_like(whole))
     assert not part[0].any() or axis == "vmap"
+
+
+def test_a_pessimist_is_shown_every_view(env, photograph):
+    bodies = jax.tree.map(
+        lambda x: jnp.broadcast_to(x, (3, 2, *x.shape)), env.reset(jax.random.PRNGKey(0)).pipeline_state.bodies
+    )
+    reward = HighLevelSettings.from_config(settings_of()).reward
+    views = (photograph.shoot, lambda bodies: 1.0 - photograph.shoot(bodies))
+    one = Eyes.create(photograph, views[:1], "map", reward).embed_state(bodies)
+    both = Eyes.create(photograph, views, "map", replace(reward, ensemble_pessimism=1.0)).embed_state(bodies)
+    np.testing.assert_allclose(both, jnp.concatenate([one, -one], axis=-1), atol=1e-6)
+
+
+@pytest.mark.slow
+def test_a_picture_of_no_pose_scores_nothing_and_costs_no_other(character):
+    """As a pose that is not a number does; such worlds count as `broken` before anybody looks at them."""
+
+    class Brightness(Photograph):
+        def embed_images(self, images):
+            return known(images.mean(axis=(1, 2)))
+
+    bodies = forward_kinematics(character, jnp.tile(character.default_qpos, (2, 1)), jnp.zeros((2, 34)))
+    views, model = camera_views(character, 16, 1), Brightness(character)
+    see = jax.jit(lambda bodies: Eyes.create(model, views, "vmap").embed_state(jax.tree.map(lambda x: x[None], bodies)))
+    seen = see(bodies.replace(pos=bodies.pos.at[1, 3].set(jnp.nan)))[0]
+    assert not seen[1].any() and seen[0].all()
+    np.testing.assert_array_equal(seen[0], see(bodies)[0, 0])
 
 
 def test_what_a_surrogate_cannot_do_is_said(door, compass, tmp_path):

@@ -3,11 +3,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from anyskill_brax.clip.reward import ScoreNormalizer
+import skill_zoo
+from anyskill_brax.clip.reward import PROMPTS, ScoreNormalizer, embed_goals
+from anyskill_brax.high_level import run
 from anyskill_brax.high_level.probe import Probe, candidates, grade, motion_rows
-from anyskill_brax.high_level.reward import Goal, reward_terms, similarity, weigh
-from anyskill_brax.high_level.settings import TERMS, HighLevelSettings
+from anyskill_brax.high_level.reward import Goal, feature_terms, reward_terms, similarity, weigh
+from anyskill_brax.high_level.settings import ABSENT, TERMS, HighLevelSettings, older
 from anyskill_brax.types import UserError
+from anyskill_brax.workdir import Workdir
 from configs.high_level import get_config
 
 
@@ -29,6 +32,7 @@ def terms_of(settings: HighLevelSettings) -> dict:
         style=jnp.array([1.0, 2.0]),
         fallen=jnp.array([False, True]),
         hinge_rates=jnp.array([[1.0, 3.0], [0.0, 0.0]]),
+        of_features={},
         normalizer=ScoreNormalizer(jnp.full((1, 1), 0.2), jnp.full((1, 1), 0.1)),
         settings=settings.reward,
         discount=0.9,
@@ -38,7 +42,7 @@ def terms_of(settings: HighLevelSettings) -> dict:
 def test_terms_by_hand():
     given = settings(weights=weights(similarity=1.0, style=0.5, alive=0.25, fall=3.0, delta=2.0, energy=0.1))
     terms = terms_of(given)
-    assert set(terms) == set(TERMS)
+    assert set(terms) == set(TERMS) - {"contrast", "stillness"}, "nobody asked for those"
     np.testing.assert_allclose(terms["similarity"], [2.0, -1.0], rtol=1e-5)
     np.testing.assert_allclose(terms["alive"], [1.0, 0.0])
     np.testing.assert_allclose(terms["fall"], [0.0, -1.0])
@@ -72,6 +76,99 @@ def test_similarity_is_the_cosine_until_a_baseline_is_asked_for():
     features = jnp.array([[0.6, 0.8], [1.0, 0.0]])
     np.testing.assert_allclose(similarity(features, goal, settings().reward), [0.6, 1.0], rtol=1e-6)
     assert similarity(features, goal, settings(baseline_alpha=1.0).reward)[1] == pytest.approx(1.0)
+
+
+UP, LEFT = jnp.array([0.0, 0.0, 1.0]), jnp.array([0.0, 1.0, 0.0])
+
+
+def contrasting(**reward) -> HighLevelSettings:
+    return settings(weights=weights(similarity=1.0, contrast=2.0), contrast_tau=0.5, **reward)
+
+
+def test_contrast_is_the_share_of_the_goal_among_the_bank_and_fades_with_the_language():
+    numbers = contrasting(contrast_bank=("a", "b"), fade_to=0.5)
+    given = numbers.reward
+    goal = Goal(UP, UP, bank=jnp.stack([LEFT, jnp.zeros(3)]))  # the second would be the goal itself
+    (term,) = feature_terms(jnp.stack([UP, LEFT]), None, goal, given).values()
+    np.testing.assert_allclose(term, [-np.log1p(np.exp(-2.0)), -np.log1p(np.exp(2.0))], rtol=1e-5)
+    terms = terms_of(numbers) | {"contrast": term}
+    np.testing.assert_allclose(weigh(terms, given, 1.0), 0.5 * (terms["similarity"] + 2.0 * term), rtol=1e-5)
+
+
+def test_a_bank_of_texts_is_the_same_in_any_company_and_one_of_the_run_is_not(compass):
+    def bank(texts, **reward):
+        made = run.goals(compass, texts, contrasting(**reward).reward).bank
+        assert made is not None
+        return np.asarray(made)
+
+    alone, together = (
+        bank(texts, contrast_bank=("hand Left", "down")) for texts in (["hand left"], ["hand left", "up"])
+    )
+    np.testing.assert_array_equal(together[0], alone[0])
+    assert not alone[0, 0].any(), "never contrasted with itself"
+    np.testing.assert_array_equal(together[1, 0], embed_goals(compass, ["hand Left"])[0])
+    company = bank(["hand left", "up"], contrast_bank=("down",), contrast_run=True)
+    assert company.any(axis=-1).tolist() == [[True, False, True], [True, True, False]]
+    with pytest.raises(UserError, match="nothing to contrast 'up' with"):
+        bank(["up"], contrast_run=True)
+
+
+def test_a_pessimistic_similarity_is_the_mean_less_the_spread_over_views_and_prompts():
+    given = settings(ensemble_pessimism=0.5).reward
+    prompts = jnp.stack([UP, LEFT])
+    two_views = jnp.concatenate([0.6 * UP + 0.8 * LEFT, UP])
+    scores = np.array([0.6, 0.8, 1.0, 0.0])
+    found = similarity(jnp.stack([two_views] * 2), Goal(UP, UP, prompts=prompts), given)
+    np.testing.assert_allclose(found, 2 * [scores.mean() - 0.5 * scores.std()], rtol=1e-5)
+
+
+def test_goals_hold_prompts_and_a_bank_only_where_they_are_asked_for(compass):
+    plain = run.goals(compass, ["up", "left"], settings().reward)
+    assert plain.prompts is None and plain.bank is None
+    doubting = run.goals(compass, ["up", "left"], settings(ensemble_pessimism=1.0).reward)
+    assert doubting.prompts is not None and doubting.prompts.shape == (2, len(PROMPTS), 3)
+    np.testing.assert_array_equal(doubting.text, plain.text)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "says"),
+    [
+        ({"weights": weights(contrast=1.0)}, "something to contrast with"),
+        ({"contrast_tau": 0.0}, "expected two numbers above 0"),
+        ({"ensemble_pessimism": -1.0}, "expected two numbers above 0"),
+        ({"stillness_frames": 1}, "one frame shows no movement"),
+    ],
+)
+def test_rewards_that_cannot_be_are_refused(numbers, says):
+    with pytest.raises(UserError, match=says):
+        settings(**numbers)
+
+
+def test_a_surrogate_guesses_no_terms_of_features():
+    config = get_config("quicktest").unlock()
+    config.surrogate.enabled = True
+    config.reward.weights.stillness = 1.0
+    with pytest.raises(UserError, match="a surrogate guesses the similarity alone"):
+        HighLevelSettings.from_config(config)
+
+
+def test_configs_from_before_these_terms_are_read():
+    config = skill_zoo.describe("humanoid/bow", skill_zoo.PACKAGED).config
+    today = get_config("quicktest").to_dict()
+    assert "contrast" not in config["reward"]["weights"] and "contrast_tau" not in config["reward"]
+    read = HighLevelSettings.from_config(today | {"reward": config["reward"]}).reward
+    assert not read.pays("contrast") and not read.pays("stillness") and read.ensemble_pessimism == 0.0
+
+
+def test_a_run_from_before_these_terms_goes_on_unless_they_are_asked_for(tmp_path):
+    config = get_config("quicktest").to_dict()
+    kept = {name: value for name, value in config["reward"].items() if name not in ABSENT}
+    kept["weights"] = {name: kept["weights"][name] for name in TERMS[:6]}
+    Workdir(tmp_path, config | {"reward": kept}).close()
+    Workdir(tmp_path, config, older=older).close()
+    for asked in ({"ensemble_pessimism": 0.5}, {"weights": config["reward"]["weights"] | {"stillness": 1.0}}):
+        with pytest.raises(UserError, match="another configuration"):
+            Workdir(tmp_path, config | {"reward": config["reward"] | asked}, older=older)
 
 
 def probe_of(scores: np.ndarray, fallen: np.ndarray) -> Probe:

@@ -29,6 +29,10 @@ def settings_of(axis: str = "map"):
     config = get_config("quicktest").unlock()
     config.rollout.instruction_axis = axis
     config.checkpoint_seconds = 0.0
+    # Terms and a form that are off by default, so that what holds here holds with them.
+    config.reward.weights.update(dict(contrast=0.5, stillness=0.5))
+    bank = ("hand down", "hand left")
+    config.reward.update(dict(contrast_bank=bank, ensemble_pessimism=0.5, stillness_frames=3, moving_spread=1.0))
     return config.to_dict()
 
 
@@ -39,9 +43,9 @@ def train_lines(env, controller, compass):
     def train_lines(lines, axis="map", updates=3):
         settings = HighLevelSettings.from_config(settings_of(axis))
         init, update, keep_best = compiled(env, settings)
-        frozen = Frozen(controller, Eyes.create(compass, (), axis))
+        frozen = Frozen(controller, Eyes.create(compass, (), axis, settings.reward))
         keys = jnp.stack([line.key(settings.seed) for line in lines])
-        goals = run.goals(compass, [line.text for line in lines], settings.reward.baseline_text)
+        goals = run.goals(compass, [line.text for line in lines], settings.reward)
         state, findings, candidates = init(frozen, jax.random.PRNGKey(settings.seed), keys, goals, None)
         state, _ = audition(state, candidates, functools.partial(keep_best, frozen))
         metrics, programs = [], []
@@ -68,6 +72,8 @@ def test_a_line_learns_the_same_alone_and_in_company_bit_for_bit(three, train_li
     alone = train_lines(LINES[1:2])
     together, single = rows_of(three[:3], slice(1, 2)), rows_of(alone[:3], slice(0, 1))
     assert len(together) == len(single) > 40
+    for term in ("contrast", "stillness"):
+        assert all((np.asarray(row[term]) < 0.0).all() for row in three[2])
     for ours, theirs in zip(together, single, strict=True):
         np.testing.assert_array_equal(ours, theirs)
 

@@ -46,7 +46,7 @@ def begun(env, controller, compass):
     numbers = settings()
     init, _, keep_best = compiled(env, numbers)
     frozen = Frozen(controller, Eyes.create(compass, (), "map"))
-    goals = run.goals(compass, [line.text for line in LINES], numbers.reward.baseline_text)
+    goals = run.goals(compass, [line.text for line in LINES], numbers.reward)
     keys = jnp.stack([line.key(0) for line in LINES])
     return init(frozen, jax.random.PRNGKey(0), keys, goals, None)[0], keep_best, frozen
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from anyskill_brax.character.kinematics import forward_kinematics
-from anyskill_brax.clip.reward import FeatureWindow
 from anyskill_brax.clip.towers import POSE_FEATURES
 from anyskill_brax.high_level.eyes import Eyes
 from anyskill_brax.motion.io import finite_difference
@@ -172,7 +171,8 @@ def test_eyes_remember_and_forget(character, axis):
 
     eyes = Eyes.create(Recorder(), (), axis)  # pyright: ignore[reportArgumentType]
     memory = eyes.blank(bodies([0, 0]))
-    assert isinstance(memory, FeatureWindow) and memory.features.shape == (1, 2, 3, 1)
+    assert memory.instants is None and memory.window is not None
+    assert memory.window.features.shape == (1, 2, 3, 1)
     angles = []
     for heights, fresh in (([1, 1], [1, 1]), ([2, 2], [0, 0]), ([3, 3], [0, 0]), ([7, 7], [1, 0])):
         memory, seen = eyes.see(memory, bodies(heights), jnp.array([fresh], bool))
