@@ -72,6 +72,8 @@ def card(kind: str, model: Any, reports: dict[str, Any]) -> str:
     time = "rhythm, counting and order beyond a second and a third" if model.window > 1 else "time: it sees one instant"
     taught = model.config().get("temporal_training", {}).get("clip_captions", 0) and model.config().get("motions")
     words = " and of its clips' captions" if taught else ""
+    if encoder := model.config()["text"].get("encoder_sha256"):
+        lines.append(f"- texts are read through a sentence encoder that is not part of it, sha256 {encoder}")
     still = ", movement of any kind" if kind == "image" else ""
     return f"""# {model.name}
 

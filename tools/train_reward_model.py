@@ -22,6 +22,7 @@ def main() -> int:
     parser.add_argument("--out", required=True, type=Path, help="folder to write the models into")
     parser.add_argument("--seed", type=int, help="default: the config's")
     parser.add_argument("--motions", type=Path, help="a folder of clips: poses, windows, captions (train split)")
+    parser.add_argument("--text-encoder", type=Path, metavar="FOLDER", help="of a BERT (MiniLM) that reads the texts")
     parser.add_argument("--only", nargs="+", choices=KINDS, help="these; without OUT/pose the last two use the zoo's")
     parser.add_argument("--image", action="store_true", help="distil the image model as well")
     parser.add_argument("--test-phrases", type=Path, metavar="FILE", help='{"entries": [...]}: for the report only')
@@ -54,7 +55,9 @@ def main() -> int:
         log(f"no {options.out / 'pose'}: {teacher.id} takes its place")
         save_builtin(load_entry(teacher, []), options.out / "pose")
     stops = _door.StopSignals()
-    reports = train_reward_model(config, options.out, options.motions, models, entries, log, stops)
+    reports = train_reward_model(
+        config, options.out, options.motions, models, entries, log, stops, options.text_encoder
+    )
     stopped = [name for name in models if name not in reports]
     for name, result in reports.pop("temporal", {}).items():
         print(f"{name}, windows of time: {result['mixed'].get('unseen_phrases', {})}")

@@ -22,7 +22,16 @@ from anyskill_brax.character.humanoid import load_character
 from anyskill_brax.character.kinematics import BodyState
 from anyskill_brax.clip import hashed_text
 from anyskill_brax.clip.reward import known
-from anyskill_brax.clip.towers import POSE_FEATURES, ImageTower, PatchTower, PoseTower, TextTower, WindowTower
+from anyskill_brax.clip.sentence import SentenceEncoder, find_encoder
+from anyskill_brax.clip.towers import (
+    POSE_FEATURES,
+    ImageTower,
+    PatchTower,
+    PoseTower,
+    TextSide,
+    WindowTower,
+    text_side,
+)
 from anyskill_brax.networks import unit
 from anyskill_brax.types import UserError
 
@@ -49,6 +58,8 @@ class _Builtin:
     """Text side, confidence and persistence: what the pose and the image model share.
 
     Tensors are named `text/...`, `pose/...`, `temporal/...` or `image/...` after the tower that they belong to.
+    The text side reads n-grams, or the vectors of a sentence encoder that the config names by its sha256
+    (`clip/sentence.py`).
     """
 
     kind = ""
@@ -66,7 +77,7 @@ class _Builtin:
         self.dim: int = config["dim"]
         self.sha256 = weights_sha256(self._tensors)
         self._params = unflatten_dict({tuple(k.split("/")): jnp.asarray(v) for k, v in self._tensors.items()})
-        self._text = TextTower(dim=self.dim, **config["text"])
+        self.text_tower = text_side(config["text"], self.dim)
         self._character = load_character()
         if config["character_sha256"] != self._character.sha256:
             raise BuiltinModelError(
@@ -92,11 +103,27 @@ class _Builtin:
         return hashed_text.PhraseIndex(self._config["phrases"], self._config.get("neutral_words", ()))
 
     def embed_text(self, texts: Sequence[str]) -> np.ndarray:
-        """K texts -> `[K, D]` unit rows. TextError where a text is empty or too long."""
-        ids = hashed_text.buckets(texts, self._config["text"]["num_buckets"])
-        rows = 1 << (len(ids) - 1).bit_length()  # a power of two: few sizes to compile for
-        padded = np.pad(ids, [(0, rows - len(ids)), (0, 0)], mode="edge")
-        return np.asarray(_embed_ids(self._text, self._params["text"], padded))[: len(ids)]
+        """K texts -> `[K, D]` unit rows. TextError where a text is empty or too long; `UserError` where the model's
+        sentence encoder is not at hand."""
+        return self.embed_read(self.read(texts))
+
+    def read(self, texts: Sequence[str]) -> np.ndarray:
+        """K texts -> what the text side looks at: n-grams `[K, N]` int, or sentence vectors `[K, V]`."""
+        if encoder := self.encoder:
+            return encoder.embed([text for text in texts if hashed_text.words(text)])
+        return hashed_text.buckets(texts, self._config["text"]["num_buckets"])
+
+    def embed_read(self, read: np.ndarray) -> np.ndarray:
+        """What `read` gives -> `[K, D]` unit rows."""
+        rows = 1 << (len(read) - 1).bit_length()  # a power of two: few sizes to compile for
+        padded = np.pad(read, [(0, rows - len(read)), (0, 0)], mode="edge")
+        return np.asarray(_embed_read(self.text_tower, self._params["text"], padded))[: len(read)]
+
+    @property
+    def encoder(self) -> SentenceEncoder | None:
+        """The sentence encoder under the text side; None where that reads n-grams. `UserError` if it is not at hand."""
+        sha256 = self._config["text"].get("encoder_sha256")
+        return None if sha256 is None else find_encoder(sha256, self.name)
 
     def text_confidence(self, texts: Sequence[str]) -> np.ndarray:
         """K texts -> `[K]` in [0, 1]: how likely the text is of the trained vocabulary rather than about anything else.
@@ -113,9 +140,9 @@ class _Builtin:
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _embed_ids(tower: TextTower, params: Mapping[str, Any], ids: jax.Array) -> jax.Array:
+def _embed_read(tower: TextSide, params: Mapping[str, Any], read: jax.Array) -> jax.Array:
     """Compiled once for all models of one architecture."""
-    return jnp.asarray(tower.apply({"params": params}, ids))
+    return jnp.asarray(tower.apply({"params": params}, read))
 
 
 class BuiltinPose(_Builtin):
@@ -219,8 +246,12 @@ def save_builtin(model: BuiltinModel, folder: Path) -> None:
     save_file(model.to_tensors(), folder / "weights.safetensors")
 
 
-def load_builtin(folder: Path) -> BuiltinModel:
-    """Read what `save_builtin` wrote."""
+def load_builtin(folder: Path, text_encoder: Path | None = None) -> BuiltinModel:
+    """Read what `save_builtin` wrote.
+
+    `text_encoder`: the folder of the sentence encoder that its text side may need, else what `ANYSKILL_TEXT_ENCODER`
+    names; `UserError` where it is missing or another.
+    """
     for name in ("config.json", "weights.safetensors"):
         if not (folder / name).is_file():
             raise BuiltinModelError(f"no {name} in {folder}; expected a folder that tools/train_reward_model.py wrote")
@@ -232,4 +263,7 @@ def load_builtin(folder: Path) -> BuiltinModel:
         tensors = load_file(folder / "weights.safetensors")
     except SafetensorError as error:
         raise BuiltinModelError(f"{folder / 'weights.safetensors'} is not a safetensors file: {error}") from error
-    return make_builtin(config, tensors)
+    model = make_builtin(config, tensors)
+    if sha256 := config["text"].get("encoder_sha256"):
+        find_encoder(sha256, model.name, text_encoder)
+    return model

@@ -44,7 +44,7 @@ RESAMPLE = {0: "nearest", 1: "lanczos3", 2: "linear", 3: "cubic"}  # PIL's numbe
 
 
 class ClipFolderError(UserError):
-    """A folder that is not a whole, readable CLIP checkpoint."""
+    """A folder that is not a whole, readable checkpoint: of a CLIP, a SigLIP, or a BERT that reads sentences."""
 
 
 def read_json(file: Path) -> dict[str, Any]:
@@ -86,12 +86,12 @@ def read_config(folder: Path) -> ClipConfig:
             family=family,
             text=_tower(text),
             vision=_tower(vision),
-            dim=_siglip_dim(text, vision) if siglip else _count({"projection_dim": 512} | raw, "projection_dim"),
-            vocab_size=_count(text, "vocab_size"),
-            context=_count(text, "max_position_embeddings"),
-            eos_token_id=_count(text, "eos_token_id"),
-            image_size=_count(vision, "image_size"),
-            patch_size=_count(vision, "patch_size"),
+            dim=_siglip_dim(text, vision) if siglip else count({"projection_dim": 512} | raw, "projection_dim"),
+            vocab_size=count(text, "vocab_size"),
+            context=count(text, "max_position_embeddings"),
+            eos_token_id=count(text, "eos_token_id"),
+            image_size=count(vision, "image_size"),
+            patch_size=count(vision, "patch_size"),
             **image,
         )
         if vision.get("num_channels", 3) != 3:
@@ -109,13 +109,13 @@ def _siglip_dim(text: dict[str, Any], vision: dict[str, Any]) -> int:
     """The width of its image tower, into which its texts are projected."""
     if not vision.get("vision_use_head", True):
         raise ValueError("its image tower has no pooling head (vision_use_head is false)")
-    dim, projected = _count(vision, "hidden_size"), text.get("projection_size") or text["hidden_size"]
+    dim, projected = count(vision, "hidden_size"), text.get("projection_size") or text["hidden_size"]
     if projected != dim:
         raise ValueError(f"texts are projected to {projected} and images to {dim} numbers")
     return dim
 
 
-def _count(raw: dict[str, Any], key: str) -> int:
+def count(raw: dict[str, Any], key: str) -> int:
     if not isinstance(raw[key], int) or raw[key] < 1:
         raise ValueError(f"{key} is {raw[key]!r}, expected a positive whole number")
     return raw[key]
@@ -129,10 +129,10 @@ def _section(raw: dict[str, Any], side: str) -> dict[str, Any]:
 
 def _tower(raw: dict[str, Any]) -> TowerConfig:
     tower = TowerConfig(
-        width=_count(raw, "hidden_size"),
-        layers=_count(raw, "num_hidden_layers"),
-        heads=_count(raw, "num_attention_heads"),
-        mlp_width=_count(raw, "intermediate_size"),
+        width=count(raw, "hidden_size"),
+        layers=count(raw, "num_hidden_layers"),
+        heads=count(raw, "num_attention_heads"),
+        mlp_width=count(raw, "intermediate_size"),
         activation=raw.get("hidden_act", "quick_gelu"),
         norm_epsilon=float(raw.get("layer_norm_eps", 1e-5)),
     )

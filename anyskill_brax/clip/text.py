@@ -1,4 +1,4 @@
-"""Instructions -> token ids, with the tokenizer of a CLIP or SigLIP folder."""
+"""Instructions -> token ids, with the tokenizer of a CLIP, SigLIP or BERT folder."""
 
 import functools
 import json
@@ -112,3 +112,40 @@ def encode_siglip(folder: str, texts: Sequence[str], context: int) -> Tokens:
             )
         row[: len(found)] = found
     return Tokens(ids, np.full(len(texts), context - 1, np.int32))
+
+
+@functools.cache
+def load_bert_tokenizer(folder: str) -> Any:
+    """The folder's word pieces, from tokenizer.json or vocab.txt. Errors: `UserError` when missing or damaged."""
+    from tokenizers import Tokenizer
+    from tokenizers.implementations import BertWordPieceTokenizer
+
+    path = Path(folder)
+    if not (path / "tokenizer.json").is_file() and not (path / "vocab.txt").is_file():
+        raise UserError(
+            f"{folder} has no tokenizer: expected tokenizer.json or vocab.txt. Download it into the folder."
+        )
+    try:
+        if (path / "tokenizer.json").is_file():
+            tokenizer = Tokenizer.from_file(str(path / "tokenizer.json"))
+        else:
+            settings = path / "tokenizer_config.json"
+            said = json.loads(settings.read_text(encoding="utf-8")) if settings.is_file() else {}
+            lower = said.get("do_lower_case", True)
+            tokenizer = BertWordPieceTokenizer(str(path / "vocab.txt"), lowercase=lower)
+        tokenizer.no_padding()
+        tokenizer.no_truncation()
+    except Exception as error:  # the Rust tokenizer raises bare Exception
+        raise UserError(f"The tokenizer files in {folder} are damaged ({error}). Download them again.") from error
+    return tokenizer
+
+
+def encode_bert(folder: str, texts: Sequence[str], context: int) -> list[list[int]]:
+    """K texts -> their token ids, first and last token included. Errors: `UserError` for more than `context` tokens."""
+    rows = [found.ids for found in load_bert_tokenizer(folder).encode_batch(list(texts))]
+    for text, row in zip(texts, rows, strict=True):
+        if len(row) > context:
+            raise UserError(
+                f"This sentence encoder reads {context} tokens and the text has {len(row)}; shorten it: {text[:60]!r}"
+            )
+    return rows

@@ -1,6 +1,7 @@
-"""The towers of the built-in reward model (flax linen): n-grams, poses and small images into one unit sphere `[D]`."""
+"""The towers of the built-in reward model (flax linen): texts, poses and small images into one unit sphere `[D]`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -77,6 +78,28 @@ class TextTower(nn.Module):
         pooled = jnp.einsum("knh,knw->khw", weight, value) / (weight.sum(axis=1)[..., None] + 1e-6)
         x = nn.Dense(self.hidden, name="hidden")(pooled.reshape(len(ids), -1))
         return unit(nn.Dense(self.dim, name="out")(nn.gelu(x)))
+
+
+class SentenceTower(nn.Module):
+    """Frozen sentence vectors -> unit vector, by two layers."""
+
+    hidden: int
+    dim: int
+
+    @nn.compact
+    def __call__(self, vectors: jax.Array, keep: jax.Array | None = None) -> jax.Array:
+        """`vectors [K, V]`, `keep [K, V]` bool for dropout -> `[K, D]`."""
+        if keep is not None:
+            vectors = jnp.where(keep, vectors, 0.0) / jnp.maximum(keep.mean(axis=-1, keepdims=True), 1e-3)
+        return unit(nn.Dense(self.dim, name="out")(nn.gelu(nn.Dense(self.hidden, name="hidden")(vectors))))
+
+
+TextSide = TextTower | SentenceTower
+
+
+def text_side(shape: Mapping[str, Any], dim: int) -> TextSide:
+    """The tower that a model's `config["text"]` describes: n-grams, or with "encoder_sha256" sentence vectors."""
+    return SentenceTower(shape["hidden"], dim) if "encoder_sha256" in shape else TextTower(dim=dim, **shape)
 
 
 class PoseTower(nn.Module):

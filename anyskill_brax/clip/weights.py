@@ -25,7 +25,7 @@ def load_clip_folder(path: str | Path) -> tuple[ClipConfig, Params]:
     """
     folder = Path(path)
     config = read_config(folder)
-    tensors = _Tensors(folder, _weight_files(folder))
+    tensors = Tensors(folder, weight_files(folder))
     vision = _siglip_vision_params if config.family == "siglip" else _vision_params
     params = {"text": _text_params(config, tensors), "vision": vision(config, tensors)}
     tensors.check()
@@ -35,7 +35,7 @@ def load_clip_folder(path: str | Path) -> tuple[ClipConfig, Params]:
 def folder_sha256(path: str | Path) -> str:
     """The hash of everything that decides a feature: configuration, weights, tokenizer and image statistics."""
     folder, digest = Path(path), hashlib.sha256()
-    names = {file.name for file in _weight_files(folder)}
+    names = {file.name for file in weight_files(folder)}
     names |= {"config.json", "preprocessor_config.json", "processor_config.json"}
     names |= {"vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"}
     for name in sorted(names):
@@ -45,7 +45,7 @@ def folder_sha256(path: str | Path) -> str:
     return digest.hexdigest()
 
 
-def _weight_files(folder: Path) -> list[Path]:
+def weight_files(folder: Path) -> list[Path]:
     """The safetensors file, or the shards that its index names."""
     index = folder / "model.safetensors.index.json"
     if (folder / "model.safetensors").is_file():
@@ -69,7 +69,7 @@ def _weight_files(folder: Path) -> list[Path]:
     return [folder / name for name in names]
 
 
-class _Tensors:
+class Tensors:
     """Named tensors, each to be taken once, as float32 and of the shape that the configuration promises."""
 
     def __init__(self, folder: Path, files: list[Path]):
@@ -119,13 +119,13 @@ class _Tensors:
             )
 
 
-def _layers(tensors: _Tensors, prefix: str, tower: TowerConfig) -> Params:
+def _layers(tensors: Tensors, prefix: str, tower: TowerConfig) -> Params:
     params = {}
     for layer in range(tower.layers):
         name, width = f"{prefix}.encoder.layers.{layer}", tower.width
         params[f"layer_{layer}"] = {
             "norm_1": tensors.norm(f"{name}.layer_norm1", width),
-            "qkv": _side_by_side(tensors.attention(f"{name}.self_attn", width)),
+            "qkv": side_by_side(tensors.attention(f"{name}.self_attn", width)),
             "out": tensors.dense(f"{name}.self_attn.out_proj", width, width),
             "norm_2": tensors.norm(f"{name}.layer_norm2", width),
             "up": tensors.dense(f"{name}.mlp.fc1", width, tower.mlp_width),
@@ -134,12 +134,12 @@ def _layers(tensors: _Tensors, prefix: str, tower: TowerConfig) -> Params:
     return params
 
 
-def _side_by_side(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+def side_by_side(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """Several layers of the same input as one."""
     return {key: np.concatenate([part[key] for part in parts], axis=-1) for key in ("kernel", "bias")}
 
 
-def _text_params(config: ClipConfig, tensors: _Tensors) -> Params:
+def _text_params(config: ClipConfig, tensors: Tensors) -> Params:
     name, width = "text_model", config.text.width
     return {
         "tokens": {"embedding": tensors.take(f"{name}.embeddings.token_embedding.weight", config.vocab_size, width)},
@@ -152,7 +152,7 @@ def _text_params(config: ClipConfig, tensors: _Tensors) -> Params:
     }
 
 
-def _siglip_vision_params(config: ClipConfig, tensors: _Tensors) -> Params:
+def _siglip_vision_params(config: ClipConfig, tensors: Tensors) -> Params:
     name, width, patch, tower = "vision_model", config.vision.width, config.patch_size, config.vision
     kernel = tensors.take(f"{name}.embeddings.patch_embedding.weight", width, 3, patch, patch)
     bias = tensors.take(f"{name}.embeddings.patch_embedding.bias", width)
@@ -166,7 +166,7 @@ def _siglip_vision_params(config: ClipConfig, tensors: _Tensors) -> Params:
         "pool": {
             "probe": tensors.take(f"{name}.head.probe", 1, 1, width).reshape(width),
             "query": query,
-            "key_value": _side_by_side(key_value),
+            "key_value": side_by_side(key_value),
             "out": tensors.dense(f"{name}.head.attention.out_proj", width, width),
             "norm": tensors.norm(f"{name}.head.layernorm", width),
             "up": tensors.dense(f"{name}.head.mlp.fc1", width, tower.mlp_width),
@@ -175,7 +175,7 @@ def _siglip_vision_params(config: ClipConfig, tensors: _Tensors) -> Params:
     }
 
 
-def _vision_params(config: ClipConfig, tensors: _Tensors) -> Params:
+def _vision_params(config: ClipConfig, tensors: Tensors) -> Params:
     name, width, patch = "vision_model", config.vision.width, config.patch_size
     kernel = tensors.take(f"{name}.embeddings.patch_embedding.weight", width, 3, patch, patch)
     positions = 1 + (config.image_size // patch) ** 2

@@ -15,6 +15,7 @@ import numpy as np
 
 from anyskill_brax.character.humanoid import Character, load_character
 from anyskill_brax.clip.builtin import BuiltinImage, BuiltinModel, BuiltinPose, load_builtin, save_builtin
+from anyskill_brax.clip.sentence import SentenceEncoder, load_encoder
 from anyskill_brax.clip.towers import POSE_FEATURES
 from anyskill_brax.motion.io import Motion, load_motion_folder
 from anyskill_brax.motion.sources import held_out
@@ -114,14 +115,21 @@ def _train_image(
 
 
 def _train_pose(
-    character: Character, config: Any, name: str, motions: Sequence[Motion], test: PoseData, log: Log
+    character: Character,
+    config: Any,
+    name: str,
+    motions: Sequence[Motion],
+    test: PoseData,
+    log: Log,
+    encoder: SentenceEncoder | None,
 ) -> tuple[BuiltinPose, PoseData, np.ndarray]:
     """The reward or the judge, the test poses, and its features of them `[N, D]`."""
     part, which, title = MODELS[name]
     seed = config.encoder.seed + list(MODELS).index(name)
     settings = TrainSettings(**{**config.encoder, "seed": seed})
     log(f"{title}: making poses")
-    model = train_pose_model(character, settings, make_poses(character, settings, motions), part, which, title, log)
+    poses = make_poses(character, settings, motions)
+    model = train_pose_model(character, settings, poses, part, which, title, log, encoder)
     return model, test, in_chunks(jax.jit(model.embed_features), pose_features(character, test, which))
 
 
@@ -249,14 +257,17 @@ def train_reward_model(
     entries: Sequence[Mapping[str, Any]],
     log: Log,
     stops: contextlib.AbstractContextManager[Callable[[], bool]] = _NEVER,
+    text_encoder: Path | None = None,
 ) -> dict[str, Any]:
     """Train `models` ("pose", "judge", "temporal", "image") into `out/<model>/`, each with its report.json.
 
     "temporal" adds a tower to the pose models in `out`, and temporal.json; "image" learns from the one in `out/pose`,
     resumes what an earlier process left in `out/image_run`, and is open to `stops` meanwhile. Reports of what got
-    ready, in order. `entries` are test phrases; training never sees them.
+    ready, in order. `entries` are test phrases; training never sees them. `text_encoder`: the folder of a BERT whose
+    sentence vectors the text side reads instead of n-grams.
     """
     character, seed = load_character(), config.encoder.seed
+    encoder = None if text_encoder is None else load_encoder(text_encoder)
     motions = _motions(character, seed, config.motion_variants)
     given = [] if motion_folder is None else load_motion_folder(motion_folder, split="train")
     motions += given
@@ -279,7 +290,7 @@ def train_reward_model(
             except Stopped:
                 break
         else:
-            model, data, features = _train_pose(character, config, name, motions, test, log)
+            model, data, features = _train_pose(character, config, name, motions, test, log, encoder)
         model = with_sources(model, given)
         save_builtin(model, out / name)
         reports[name] = {

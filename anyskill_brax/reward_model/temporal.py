@@ -16,9 +16,8 @@ import numpy as np
 import optax
 
 from anyskill_brax.character.humanoid import Character
-from anyskill_brax.clip import hashed_text
 from anyskill_brax.clip.builtin import BuiltinPose, tensors_of
-from anyskill_brax.clip.towers import POSE_FEATURES, TextTower, WindowTower
+from anyskill_brax.clip.towers import POSE_FEATURES, TextSide, WindowTower
 from anyskill_brax.motion.io import Motion
 from anyskill_brax.reward_model.captions import compose
 from anyskill_brax.reward_model.clip_captions import CaptionedClips, clip_windows, draw
@@ -90,11 +89,12 @@ def add_temporal_tower(
     stats = {key: tensors[f"normalizer/{key}"] for key in ("mean", "std")}
     training = config["training"]
     norm_features = normalized(data.features, stats).astype(np.float32)
+    ids, mirrored_ids = (_read(model, texts) for texts in (captions.texts, captions.mirrored_texts))
     arrays: dict[str, Any] = {
-        "ids": _grams(captions.texts, training),
-        "mirrored_ids": _grams(captions.mirrored_texts, training),
-        "text": _embed_all(model, captions.texts),
-        "mirrored_text": _embed_all(model, captions.mirrored_texts),
+        "ids": ids,
+        "mirrored_ids": mirrored_ids,
+        "text": _embed_all(model, captions.texts, ids),
+        "mirrored_text": _embed_all(model, captions.mirrored_texts, mirrored_ids),
         "pose": in_chunks(jax.jit(model.embed_features), data.features[:, -1]),
         "attributes": captions.attributes,
         "mirrored_attributes": captions.mirrored_attributes,
@@ -106,13 +106,13 @@ def add_temporal_tower(
     if lesson := clip_lesson(character, model, settings, stats, captioned):
         clips, taught = lesson
         arrays["clips"] = taught
-        text = _awake(text, taught["ids"])
+        text = text if model.encoder else _awake(text, taught["ids"])
         phrases = dict.fromkeys([*config["phrases"], *clips.texts])
         config |= vocabulary_of(list(phrases), config.get("neutral_words", ()), config["phrases_part"])
         say(f"{len(clips.texts)} captions of {len(clips.motions)} clips, mirrored ones included")
     towers = (
         WindowTower(frame_width=settings.frame_width, widths=settings.widths, dim=model.dim),
-        TextTower(dim=model.dim, **config["text"]),
+        model.text_tower,
     )
     dropout = training["gram_dropout"]
     params = _fit(towers, settings, dropout, text, data.number, jax.tree.map(jnp.asarray, arrays), say)
@@ -140,7 +140,7 @@ def clip_lesson(
     return clips, {
         "features": normalized(np.concatenate(features), stats).astype(np.float32),
         "clip": clip,
-        "ids": _grams(clips.texts, config["training"]),
+        "ids": _read(model, clips.texts),
         "said": clips.said,
         "words": clips.words,
         "category": clips.category,
@@ -156,16 +156,22 @@ def _awake(text: Any, ids: np.ndarray) -> Any:
     return {**text, "score": jnp.asarray(score)}
 
 
-def _grams(texts: Sequence[str], training: Mapping[str, Any]) -> np.ndarray:
-    return hashed_text.buckets(texts, training["num_buckets"])[:, : training["max_grams"]]
+def _read(model: BuiltinPose, texts: Sequence[str]) -> np.ndarray:
+    """What the text side looks at, of n-grams as many as in the training of poses."""
+    read = model.read(texts)
+    return read if model.encoder else read[:, : model.config()["training"]["max_grams"]]
 
 
-def _embed_all(model: BuiltinPose, texts: Sequence[str], chunk: int = 1024) -> np.ndarray:
-    return np.concatenate([model.embed_text(texts[i : i + chunk]) for i in range(0, len(texts), chunk)])
+def _embed_all(model: BuiltinPose, texts: Sequence[str], read: np.ndarray, chunk: int = 1024) -> np.ndarray:
+    """`[K, D]` of texts, whose sentence vectors are there already in `read`; n-grams count all, not only those read."""
+    starts = range(0, len(texts), chunk)
+    if model.encoder:
+        return np.concatenate([model.embed_read(read[i : i + chunk]) for i in starts])
+    return np.concatenate([model.embed_text(texts[i : i + chunk]) for i in starts])
 
 
 def _fit(
-    towers: tuple[WindowTower, TextTower],
+    towers: tuple[WindowTower, TextSide],
     settings: TemporalSettings,
     gram_dropout: float,
     text: Any,

@@ -25,7 +25,8 @@ from anyskill_brax.character.humanoid import Character
 from anyskill_brax.character.kinematics import BodyState, forward_kinematics
 from anyskill_brax.clip import hashed_text
 from anyskill_brax.clip.builtin import CLIP_FEATURES, FORMAT, BuiltinPose, tensors_of
-from anyskill_brax.clip.towers import POSE_FEATURES, PoseTower, TextTower
+from anyskill_brax.clip.sentence import SentenceEncoder
+from anyskill_brax.clip.towers import POSE_FEATURES, PoseTower, TextSide, text_side
 from anyskill_brax.motion.io import Motion
 from anyskill_brax.networks import unit
 from anyskill_brax.reward_model.captions import Captions, caption_degrees, compose
@@ -98,7 +99,7 @@ def pose_features(character: Character, data: PoseData, which: str) -> np.ndarra
 
 
 def _loss(
-    params: dict, towers: tuple[PoseTower, TextTower], batch: dict[str, jax.Array], sum_weight: float
+    params: dict, towers: tuple[PoseTower, TextSide], batch: dict[str, jax.Array], sum_weight: float
 ) -> jax.Array:
     pose = towers[0].apply({"params": params["pose"]}, batch["norm_features"])
     text = towers[1].apply({"params": params["text"]}, batch["ids"], batch["keep"])
@@ -127,7 +128,7 @@ def balanced_loss(logits: jax.Array, target: jax.Array, counts: jax.Array | None
     return (weight * optax.sigmoid_binary_cross_entropy(logits, target)).mean() / weight.mean()
 
 
-def _make_update(settings: TrainSettings, towers: tuple[PoseTower, TextTower], optimiser: optax.GradientTransformation):
+def _make_update(settings: TrainSettings, towers: tuple[PoseTower, TextSide], optimiser: optax.GradientTransformation):
     @jax.jit
     def update(params: dict, moments: Any, data: dict[str, jax.Array], key: jax.Array):
         key_caption, key_pose, key_keep, key_noise = jax.random.split(key, 4)
@@ -173,7 +174,7 @@ def mine(
     settings: TrainSettings,
     which: str,
     stats: Mapping[str, np.ndarray],
-    towers: tuple[PoseTower, TextTower],
+    towers: tuple[PoseTower, TextSide],
     params: dict,
     data: Mapping[str, jax.Array],
     start: np.ndarray,
@@ -257,16 +258,28 @@ def _forget_unseen(text_params: dict, seen: np.ndarray) -> dict:
 
 
 def train_pose_model(
-    character: Character, settings: TrainSettings, data: PoseData, part: str, which: str, name: str, log: Log
+    character: Character,
+    settings: TrainSettings,
+    data: PoseData,
+    part: str,
+    which: str,
+    name: str,
+    log: Log,
+    encoder: SentenceEncoder | None = None,
 ) -> BuiltinPose:
-    """A pose model of one half of the phrases, `part`, and one input, `which` ("positions" or "rotations")."""
+    """A pose model of one half of the phrases, `part`, and one input, `which` ("positions" or "rotations").
+
+    Its text side reads n-grams, or the vectors of `encoder`, which is frozen: they are made once, before the training.
+    """
     names = attribute_names(character)
     vocabulary = phrases_of(part)
     captions: Captions = compose(
         vocabulary, names, [mirror_name(n) for n in names], data.degrees, settings.num_captions, settings.seed
     )
+    if encoder:
+        log(f"{name}: encoding {len({*captions.texts, *captions.mirrored_texts})} captions")
     ids, mirrored_ids = (
-        hashed_text.buckets(texts, settings.num_buckets)[:, : settings.max_grams]
+        encoder.embed(texts) if encoder else hashed_text.buckets(texts, settings.num_buckets)[:, : settings.max_grams]
         for texts in (captions.texts, captions.mirrored_texts)
     )
     features = pose_features(character, data, which)
@@ -286,14 +299,12 @@ def train_pose_model(
     arrays["norm_features"] = normalized(arrays["norm_features"], stats)
     arrays["singles"], arrays["means"], arrays["mirrored_means"] = single_meanings(captions, len(names))
     tensors = {key: jnp.asarray(value) for key, value in arrays.items()}
-    text = TextTower(
-        num_buckets=settings.num_buckets,
-        width=settings.text_width,
-        heads=settings.text_heads,
-        hidden=settings.text_hidden,
-        dim=settings.dim,
-    )
-    towers = (PoseTower(widths=settings.pose_widths, dim=settings.dim), text)
+    if encoder:
+        shape = {"encoder_sha256": encoder.sha256, "hidden": settings.text_hidden}
+    else:
+        shape = {"num_buckets": settings.num_buckets, "width": settings.text_width}
+        shape |= {"heads": settings.text_heads, "hidden": settings.text_hidden}
+    towers = (PoseTower(widths=settings.pose_widths, dim=settings.dim), text_side(shape, settings.dim))
     key_pose, key_text, key_single, key_train = jax.random.split(jax.random.key(settings.seed), 4)
     params = {
         "pose": towers[0].init(key_pose, tensors["norm_features"][:1])["params"],
@@ -321,7 +332,7 @@ def train_pose_model(
         "name": name,
         "input": which,
         "dim": settings.dim,
-        "text": {field: getattr(text, field) for field in ("num_buckets", "width", "heads", "hidden")},
+        "text": shape,
         "pose": {"widths": list(settings.pose_widths)},
         "character_sha256": character.sha256,
         "phrases_sha256": phrases_sha256(),
@@ -329,5 +340,5 @@ def train_pose_model(
         **vocabulary_of(list(vocabulary), neutral_words(captions, list(vocabulary)), part),
         "training": asdict(settings),
     }
-    text_params = _forget_unseen(params["text"], np.union1d(ids, mirrored_ids))
+    text_params = params["text"] if encoder else _forget_unseen(params["text"], np.union1d(ids, mirrored_ids))
     return BuiltinPose(config, tensors_of(text=text_params, pose=params["pose"], normalizer=stats))

@@ -6,10 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from clip.make_golden_sentence import GOLDEN
 from reward_model.test_clip_captions import two_clips
 
+from anyskill_brax.clip import sentence
 from anyskill_brax.clip.builtin import FORMAT, BuiltinPose, tensors_of
-from anyskill_brax.clip.towers import POSE_FEATURES, PoseTower, TextTower
+from anyskill_brax.clip.towers import POSE_FEATURES, PoseTower, SentenceTower, TextTower
 from anyskill_brax.reward_model.clip_captions import CaptionedClips, caption_recall, captions_of, clip_windows
 from anyskill_brax.reward_model.phrases import phrases_of
 from anyskill_brax.reward_model.run import with_sources
@@ -99,6 +101,23 @@ def test_clips_are_told_apart_by_captions_that_it_had_no_words_for(character, mo
     windows, whose = clip_windows(character, POSE_FEATURES["positions"], spoken, 8, 40, 0.0, seed=5)
     found = caption_recall(after.embed_text, spoken, np.asarray(after.embed_time(windows[0])), whose, said)
     assert found["first"] > 0.9 > found["first_by_chance"]
+
+
+@pytest.mark.slow
+def test_a_text_side_on_sentence_vectors_learns_movement_and_captions_as_well(character, model, monkeypatch):
+    monkeypatch.setattr(sentence, "_loaded", {})
+    encoder = sentence.load_encoder(GOLDEN)
+    shape = {"encoder_sha256": encoder.sha256, "hidden": 8}
+    text = SentenceTower(8, 16).init(jax.random.key(3), jnp.zeros((1, encoder.width)))["params"]
+    tensors = {name: value for name, value in model.to_tensors().items() if not name.startswith("text/")}
+    other = BuiltinPose({**model.config(), "text": shape}, {**tensors, **tensors_of(text=text)})
+    settings = dataclasses.replace(TINY, clip_captions=1.0, updates=5)
+    after = add_temporal_tower(character, other, settings, [], lambda line: None, two_clips(character))
+    assert after.window == 8 and after.config()["text"] == shape
+    assert np.abs(after.embed_text(["kick the ball"]) - other.embed_text(["kick the ball"])).max() > 1e-5
+    assert {name for name in after.to_tensors() if name.startswith("text/")} == {
+        name for name in other.to_tensors() if name.startswith("text/")
+    }
 
 
 def test_the_config_names_where_clips_come_from(character, model):

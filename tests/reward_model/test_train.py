@@ -8,9 +8,11 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from clip.make_golden_sentence import GOLDEN
 
-from anyskill_brax.clip.builtin import load_builtin
-from anyskill_brax.clip.hashed_text import PhraseIndex
+from anyskill_brax.clip import sentence
+from anyskill_brax.clip.builtin import load_builtin, save_builtin
+from anyskill_brax.clip.hashed_text import PhraseIndex, TextError
 from anyskill_brax.reward_model import report
 from anyskill_brax.reward_model.captions import Captions
 from anyskill_brax.reward_model.phrases import phrases_of
@@ -25,6 +27,7 @@ from anyskill_brax.reward_model.train import (
     single_meanings,
     train_pose_model,
 )
+from anyskill_brax.types import UserError
 
 SMALL = TrainSettings(
     seed=3,
@@ -65,6 +68,31 @@ def _train(character, data, settings: TrainSettings):
 def test_equal_seeds_give_equal_weights(character, data):
     one, again = (_train(character, data, SMALL) for _ in range(2))
     assert one.sha256 == again.sha256
+
+
+def test_a_text_side_on_sentence_vectors(character, data, tmp_path, monkeypatch):
+    """Its weights are a small net's, not the encoder's; it loads with the encoder's folder, given or named, or not."""
+    monkeypatch.setattr(sentence, "_loaded", {})
+    monkeypatch.delenv(sentence.VARIABLE, raising=False)
+    encoder = sentence.load_encoder(GOLDEN)
+    small = dataclasses.replace(SMALL, num_mined=0, mining_rounds=0, num_captions=200)
+    model = train_pose_model(character, small, data, "reward", "positions", "toy", lambda line: None, encoder)
+    assert model.config()["text"] == {"encoder_sha256": encoder.sha256, "hidden": 64}
+    assert {name: value.shape for name, value in model.to_tensors().items() if name.startswith("text/")} == {
+        "text/hidden/kernel": (16, 64), "text/hidden/bias": (64,), "text/out/kernel": (64, 32), "text/out/bias": (32,)
+    }  # fmt: skip
+    save_builtin(model, tmp_path / "model")
+    sentence._loaded.clear()
+    with pytest.raises(UserError, match=f"'toy' .* {encoder.sha256}"):
+        load_builtin(tmp_path / "model")
+    given = load_builtin(tmp_path / "model", GOLDEN)
+    np.testing.assert_array_equal(given.embed_text(["raise two arms"]), model.embed_text(["raise two arms"]))
+    assert np.abs(np.diff(given.embed_text(["raise two arms", "kick the ball"]), axis=0)).max() > 1e-3
+    with pytest.raises(TextError):
+        given.embed_text(["..."])
+    sentence._loaded.clear()
+    monkeypatch.setenv(sentence.VARIABLE, str(GOLDEN))
+    assert load_builtin(tmp_path / "model").sha256 == model.sha256
 
 
 @pytest.mark.slow
