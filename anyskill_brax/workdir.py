@@ -3,7 +3,7 @@
 import json
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,8 +22,9 @@ class Workdir:
     """Opens (or creates) the folder of one run.
 
     A folder belongs to one configuration: opening it with another raises `UserError` naming the keys that differ, so a
-    run is never continued by accident under other settings. Checkpoints are committed atomically; the newest complete
-    one is restored, and `metrics.jsonl` is cut back to it. `older(stored, now)` makes of a configuration that an older
+    run is never continued by accident under other settings. Those of `may_differ` may be others, `changed`; the
+    folder keeps the old ones until `adopt`. Checkpoints are committed atomically; the newest complete one is
+    restored, and `metrics.jsonl` is cut back to it. `older(stored, now)` makes of a configuration that an older
     version wrote what this one would write.
     """
 
@@ -32,32 +33,41 @@ class Workdir:
         path: str | Path,
         config: Mapping[str, Any],
         keep: int = 2,
+        may_differ: Collection[str] = (),
         older: Callable[[dict[str, Any], dict[str, Any]], dict[str, Any]] = lambda stored, now: stored,
     ):
         self.path = Path(path).absolute()
-        resolved = json.loads(json.dumps(dict(config), sort_keys=True))
-        config_file = self.path / "config.json"
-        if config_file.exists():
-            self._check_same(config_file, resolved, older)
+        self._config = json.loads(json.dumps(dict(config), sort_keys=True))
+        self.changed: dict[str, tuple[Any, Any]] = {}  # settings of `may_differ`: what they were, what they are now
+        if (self.path / "config.json").exists():
+            self._check_same(self.path / "config.json", may_differ, older)
         self.path.mkdir(parents=True, exist_ok=True)
-        if not config_file.exists():
-            write_atomically(config_file, json.dumps(resolved, indent=2, sort_keys=True).encode())
+        if not (self.path / "config.json").exists():
+            self.adopt()
         self._checkpoints = Checkpoints(self.path / "checkpoints", keep)
         self._tensorboard: SummaryWriter | None = None
         self._started = time.monotonic()
 
-    @staticmethod
-    def _check_same(config_file: Path, resolved: dict[str, Any], older: Callable[..., dict[str, Any]]) -> None:
+    def adopt(self) -> None:
+        """The folder belongs to this configuration from now on."""
+        write_atomically(self.path / "config.json", json.dumps(self._config, indent=2, sort_keys=True).encode())
+
+    def _check_same(
+        self, config_file: Path, may_differ: Collection[str], older: Callable[..., dict[str, Any]]
+    ) -> None:
         try:
-            existing = older(json.loads(config_file.read_text()), resolved)
+            existing = older(json.loads(config_file.read_text()), self._config)
         except ValueError as error:
             raise UserError(f"{config_file} is not JSON ({error}); choose another folder or delete it") from error
+        resolved = self._config
         keys = sorted(k for k in existing.keys() | resolved.keys() if existing.get(k) != resolved.get(k))
-        if keys:
-            shown = "; ".join(f"{k}: was {existing.get(k)!r:.80}, now {resolved.get(k)!r:.80}" for k in keys[:6])
+        self.changed = {k: (existing.get(k), resolved.get(k)) for k in keys if k in may_differ}
+        if refused := [k for k in keys if k not in may_differ]:
+            shown = "; ".join(f"{k}: was {existing.get(k)!r:.80}, now {resolved.get(k)!r:.80}" for k in refused[:6])
+            but = f" (only {', '.join(may_differ)} may differ)" if may_differ else ""
             raise UserError(
                 f"{config_file.parent} holds a run with another configuration ({shown}). "
-                "Use the same settings to resume it; to start anew choose another folder, or delete this one."
+                f"Use the same settings to resume it{but}; to start anew choose another folder, or delete this one."
             )
 
     # -- checkpoints ---------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Train the low-level controller: `tools/train_low_level.py --config configs/low_level.py --workdir runs/low_level`."""
 
 import argparse
+import signal
 from pathlib import Path
 
 import _door
@@ -41,8 +42,8 @@ def main() -> int:
         init_from = read_training(options.init_from)
     with _door.StopSignals() as stopped:
         trained = run.train(config, options.workdir, init_from, report, stopped, together, note)
-    if trained is None:
-        return stopped.exit_code
+    if trained is None:  # saved, not finished; also where another process was told to stop
+        return stopped.exit_code or 128 + signal.SIGTERM
     report(f"{trained.controller}\npublish it with: tools/publish_low_level.py --workdir {options.workdir} --zoo ZOO")
     return 0
 

@@ -1,9 +1,10 @@
 """Lessons between warm start and PPO: the actor learns what a course shows and keeps the rest.
 
 DAgger (Ross et al. 2011): the pupil drives, in the worlds of training. What it should have done is what the course
-says where it has something to say; everywhere else, what the actor did before the lessons. Two courses: getting up
-(`Rising`, below) and following motions that a teacher can follow (`following.py`). PPO finds neither by itself within
-tens of millions of samples; it smooths them afterwards. Measured in docs/experiments/getting-up.md and lifting.md.
+says where it has something to say; everywhere else, what the actor did before the lessons. Three courses: getting up
+(`Rising`, below), following motions that a teacher can follow (`following.py`) and holding poses that it can hold
+(`holding.py`). PPO did not find them by itself within tens of millions of samples; it smooths them afterwards. Measured
+in docs/experiments/getting-up.md, lifting.md and holding.md.
 """
 
 from typing import Any, Protocol

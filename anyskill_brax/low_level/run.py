@@ -32,6 +32,9 @@ from anyskill_brax.types import UserError
 from anyskill_brax.workdir import Workdir, read_metrics
 
 Report = Callable[[str], None]
+MAY_DIFFER = ("backend", "total_samples", "save_every_seconds")
+"""Settings that a run may be resumed with others of. Physics has the same state in every backend, so worlds go on;
+devices are no settings."""
 NORMALIZERS = ("obs_normalizer", "disc_normalizer", "encoder_normalizer")
 
 
@@ -128,17 +131,27 @@ def train(
 
     `init_from`: tensors of `training_tensors`, to continue from a published controller's networks; the warm start is
     then skipped unless the config's `warm_start_always` asks for it. `team`: the devices that share the work, by
-    default one; a run may go on with another number of them. `note` is shown the folder before the first step.
+    default one; a run may go on with another number of them, and with other settings of `MAY_DIFFER`. `note` is shown
+    the folder before the first step.
     None when `should_stop` ended it early, state saved.
     """
     setup = _Setup.create(config)
     team = Team.of_one() if team is None else team
     team.check(setup.settings)
-    folder = Workdir(workdir, config.to_dict()) if team.leads else NoWorkdir()
+    folder = Workdir(workdir, config.to_dict(), may_differ=MAY_DIFFER) if team.leads else NoWorkdir()
     init, update = team.together(*trainer.make_train(setup.settings, setup.env, setup.reference, team.devices))
     key_init, key_begin = jax.random.split(jax.random.PRNGKey(setup.settings.seed))
 
     found = restore(folder, jax.eval_shape(init, key_init), team)
+    if found is not None and found[0] > setup.total_updates(config):
+        raise UserError(
+            f"{workdir} holds {found[0] * setup.batch} samples already, more than total_samples "
+            f"({config.total_samples}) asks for; give it a larger number, or leave it as it was"
+        )
+    if isinstance(folder, Workdir) and folder.changed:
+        folder.adopt()
+        for name, (was, now) in folder.changed.items():
+            report(f"resumed with {name} {now}, was {was}")
     if found is None:
         every: Any = config.save_every_seconds
         make_pauses = lambda name: Pauses(folder, name, every, should_stop, report, team)  # noqa: E731

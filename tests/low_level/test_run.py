@@ -1,6 +1,7 @@
 """The low-level stage from its door: resuming, publishing what continues, and what its worlds promise."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 import skill_zoo
+from anyskill_brax.envs.humanoid_env import HumanoidEnv
 from anyskill_brax.low_level import run, worlds
 from anyskill_brax.low_level import train as trainer
 from anyskill_brax.low_level.falls import drop_fall_states
@@ -198,6 +200,46 @@ def test_a_folder_belongs_to_one_configuration(updates, tmp_path):
     Workdir(tmp_path / "other", {"seed": 0}).close()
     with pytest.raises(UserError, match="trains no low-level controller"):
         run.load(tmp_path / "other")
+
+
+def test_a_run_goes_on_with_a_larger_budget_and_never_with_one_that_is_used_up(
+    updates, straight, straight_folder, tmp_path
+):
+    workdir, lines = tmp_path / "run", []
+    shutil.copytree(straight_folder, workdir)
+    with pytest.raises(UserError, match="holds 3200 samples already"):
+        run.train(updates(19), workdir, report=lines.append)
+    kept = lambda: json.loads((workdir / "config.json").read_text())["total_samples"]  # noqa: E731
+    assert kept() == 3200 and not lines, "refused, so nothing is changed"
+    resumed = run.train(updates(21), workdir, report=lines.append)
+    assert lines[:2] == ["resumed with total_samples 3360, was 3200", "resumed at update 20"]
+    assert resumed is not None and resumed.updates == 21 and kept() == 3360
+    assert [row["update"] for row in resumed.metrics] == list(range(1, 22))
+
+
+def test_other_settings_are_adopted_only_when_told_and_the_rest_is_refused(updates, tmp_path):
+    config, may = updates(1).to_dict(), ("backend", "save_every_seconds")
+    Workdir(tmp_path / "run", config).close()
+    folder = Workdir(tmp_path / "run", {**config, "backend": "mjx"}, may_differ=may)
+    assert folder.changed == {"backend": ("native", "mjx")}
+    kept = lambda: json.loads((tmp_path / "run" / "config.json").read_text())["backend"]  # noqa: E731
+    assert kept() == "native"
+    folder.adopt()
+    folder.close()
+    assert kept() == "mjx"
+    with pytest.raises(UserError, match=r"\(seed: was 0, now 1\).*only backend, save_every_seconds may differ"):
+        Workdir(tmp_path / "run", {**config, "seed": 1}, may_differ=may)
+
+
+def test_worlds_of_one_backend_are_worlds_of_another(character):
+    """A step of either takes and gives the same arrays, so a checkpoint goes on with any."""
+    after = []
+    for backend in ("native", "mjx"):
+        env = HumanoidEnv(character, num_frames=2, backend=backend)
+        before = jax.eval_shape(lambda: env.place_default((3,)))  # noqa: B023
+        after += [before, jax.eval_shape(env.advance, before, jnp.zeros((3, character.action_dim)))]
+    described = [jax.tree.map(lambda x: (x.shape, x.dtype), state) for state in after]
+    assert all(one == described[0] for one in described)
 
 
 def test_starts_come_in_the_configured_shares(setup):
