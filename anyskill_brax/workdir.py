@@ -52,9 +52,7 @@ class Workdir:
         """The folder belongs to this configuration from now on."""
         write_atomically(self.path / "config.json", json.dumps(self._config, indent=2, sort_keys=True).encode())
 
-    def _check_same(
-        self, config_file: Path, may_differ: Collection[str], older: Callable[..., dict[str, Any]]
-    ) -> None:
+    def _check_same(self, config_file: Path, may_differ: Collection[str], older: Callable[..., dict[str, Any]]) -> None:
         try:
             existing = older(json.loads(config_file.read_text()), self._config)
         except ValueError as error:

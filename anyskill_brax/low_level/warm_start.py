@@ -145,6 +145,7 @@ class Progress:
     """Everything that a checkpoint of the warm start holds."""
 
     done: jax.Array  # [] int32 pieces: chunks of the encoder's steps, then rounds
+    broken: jax.Array  # [] int32 worlds whose physics diverged, and which began anew
     encoder: Params
     encoder_opt: Any
     actor: Params
@@ -178,12 +179,16 @@ class Pupil:
     def learn(self, progress: Progress, number: int, key: PRNGKey, report: Log) -> Progress:
         """Round `number`: practise, remember, study."""
         warm = self._settings.warm_start
-        room, lesson = self._one_round(key, progress.actor, progress.room, jnp.asarray(warm.teacher_decay**number))
+        room, lesson, broken = self._one_round(
+            key, progress.actor, progress.room, jnp.asarray(warm.teacher_decay**number)
+        )
+        broken += progress.broken
         memory = self._remember(progress.memory, lesson, number)
         actor, opt, metrics = self._study(key, progress.actor, progress.actor_opt, memory)
         if number % 10 == 9 or number == warm.rounds - 1:
-            report("round", number + 1, jax.tree.map(np.asarray, metrics | self._survival(room, lesson)))
-        return progress.replace(room=room, memory=memory, actor=actor, actor_opt=opt)
+            metrics |= self._survival(room, lesson) | {"broken_worlds": broken}
+            report("round", number + 1, jax.tree.map(np.asarray, metrics))
+        return progress.replace(room=room, memory=memory, actor=actor, actor_opt=opt, broken=broken)
 
     def _survival(self, room: Class, lesson: Lesson) -> Metrics:
         """Mean time between ends of episodes, under whoever drove [s]."""
@@ -262,36 +267,41 @@ class Pupil:
 
     def first_lesson(self, params: Params) -> tuple[Class, Lesson]:
         key = jax.random.PRNGKey(0)
-        return self.round(key, params, self.start(key), jnp.ones(()))
+        return self.round(key, params, self.start(key), jnp.ones(()))[:2]
 
     def start(self, key: PRNGKey) -> Class:
         warm = self._settings.warm_start
         return self._fresh(key, jnp.arange(warm.num_worlds) < round(warm.follow_share * warm.num_worlds))
 
-    def round(self, key: PRNGKey, params: Params, room: Class, teacher_share: jax.Array) -> tuple[Class, Lesson]:
+    def round(
+        self, key: PRNGKey, params: Params, room: Class, teacher_share: jax.Array
+    ) -> tuple[Class, Lesson, jax.Array]:
+        """The worlds afterwards, what the teacher said, how often physics diverged `[]`; such a world begins anew."""
         warm, env = self._settings.warm_start, self._env
         key_drive, key_steps = jax.random.split(key)
         teacher_drives = jax.random.bernoulli(key_drive, teacher_share, room.follows.shape)[:, None]
 
-        def control_step(room: Class, key: PRNGKey) -> tuple[Class, Lesson]:
+        def control_step(room: Class, key: PRNGKey) -> tuple[Class, tuple[Lesson, jax.Array]]:
             keys = jax.random.split(key, 5)
             norm_obs = self._normalizer(observations.observe(room.humanoid.bodies))
             label = self.teacher.action(env.character, self._reference, room.humanoid.bodies, room.row, room.follows)
             own = jnp.asarray(self._actor.apply(params, norm_obs, room.latent))
             action = jnp.where(teacher_drives, label, own) + warm.noise * jax.random.normal(keys[0], label.shape)
             after = env.advance(room.humanoid, action)
-            after = select(env.is_broken(after), room.humanoid, after)
+            broken = env.is_broken(after)
+            after = select(broken, room.humanoid, after)  # nothing that is not a number reaches a loss
             over = room.follows & (room.row >= self._reference.last[room.row])
             row = jnp.where(room.follows, self._reference.ahead(room.row, 1), room.row)
             moved = room.replace(humanoid=after, row=row, hold=room.hold - 1, age=room.age + 1)
             target = self._reference.bodies(env.character, row, room.follows)
             lost = room.follows & (tracking_error(after.bodies, target) > self._settings.start.max_tracking_error)
-            failed = lost | (~room.follows & env.has_fallen(after.bodies))
+            failed = broken | lost | (~room.follows & env.has_fallen(after.bodies))
             ended = failed | over | (moved.age >= self._settings.start.episode_steps)
             moved = select(ended, self._fresh(keys[1], room.follows), self._renew(keys[2], moved))
-            return moved, Lesson(norm_obs=norm_obs, latent=room.latent, action=label, ended=failed)
+            return moved, (Lesson(norm_obs=norm_obs, latent=room.latent, action=label, ended=failed), broken)
 
-        return jax.lax.scan(control_step, room, jax.random.split(key_steps, warm.horizon))
+        room, (lesson, broken) = jax.lax.scan(control_step, room, jax.random.split(key_steps, warm.horizon))
+        return room, lesson, broken.sum()
 
     def _study(self, key: PRNGKey, params: Params, opt, lessons: Lesson):
         return study(self._actor, self.optimizer, self._settings.warm_start, self._env, key, params, opt, lessons)
@@ -303,6 +313,7 @@ def first_progress(params: Networks, encoder_optimizer: optax.GradientTransforma
     empty = lambda shape, *lead: jnp.zeros((*lead, *shape.shape), shape.dtype)  # noqa: E731
     return Progress(
         done=jnp.zeros((), jnp.int32),
+        broken=jnp.zeros((), jnp.int32),
         encoder=params.encoder,
         encoder_opt=encoder_optimizer.init(params.encoder),
         actor=params.actor,

@@ -55,10 +55,34 @@ def test_a_warm_start_killed_after_a_save_ends_in_the_same_bits(fit, tmp_path: P
     jax.tree.map(np.testing.assert_array_equal, resumed, straight)
 
 
+@pytest.mark.slow
+def test_a_world_that_breaks_begins_anew_and_is_counted(setup, monkeypatch):
+    """The sixth world's physics diverges at every step of a round."""
+    import mujoco.batch
+
+    env, reference, nets = setup.env, setup.reference, setup.settings.networks
+    normalizer, _ = reference_normalizers(jax.random.PRNGKey(0), env, reference, nets.num_frames)
+    latents = lambda rows: jnp.ones((*rows.shape, nets.latent_dim)) / nets.latent_dim**0.5  # noqa: E731
+    pupil = warm_start.Pupil(setup.settings, env, reference, latents, normalizer)
+    step = mujoco.batch.Batch.step
+
+    def diverge(batch, **kwargs):
+        step(batch, **kwargs)
+        batch.qvel[5] = np.nan
+
+    monkeypatch.setattr(mujoco.batch.Batch, "step", diverge)
+    actor = init_params(jax.random.PRNGKey(0), setup.settings, env).actor
+    key = jax.random.PRNGKey(1)
+    room, lesson, broken = jax.jit(pupil.round)(key, actor, pupil.start(key), jnp.zeros(()))
+    assert int(broken) == setup.settings.warm_start.horizon and np.asarray(lesson.ended)[:, 5].all()
+    assert int(room.age[5]) == 0, "a new episode"
+    assert all(np.isfinite(np.asarray(leaf)).all() for leaf in jax.tree.leaves((room, lesson)))
+
+
 def test_a_stop_saves_and_what_is_due_is_saved(tmp_path: Path):
     folder, stop = Workdir(tmp_path / "run", {}), [False]
     pauses = Pauses(folder, "warm_start", 1e9, lambda: stop[0], lambda line: None, Team.of_one())
-    progress = warm_start.Progress(jnp.asarray(3), *({"x": jnp.arange(2.0)} for _ in range(6)))  # pyright: ignore
+    progress = warm_start.Progress(jnp.asarray(3), *({"x": jnp.arange(2.0)} for _ in range(7)))  # pyright: ignore
     assert not pauses.pause(progress) and pauses.resume(progress) is None, "neither due nor asked to stop"
     stop[0] = True
     assert pauses.pause(progress)
