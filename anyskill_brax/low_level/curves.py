@@ -9,7 +9,13 @@ from typing import Any
 from anyskill_brax.workdir import read_metrics, write_atomically
 
 PANELS = {
-    "rewards": {"reward_style": "style", "reward_discovery": "discovery", "reward_tracking": "tracking"},
+    "rewards": {
+        "reward_style": "style",
+        "reward_discovery": "discovery",
+        "reward_tracking": "tracking",
+        "reward_rising": "rising",
+        "reward_energy": "energy",
+    },
     "discriminator accuracy": {"disc_accuracy_demo": "demonstrations", "disc_accuracy_simulated": "simulated"},
     "encoder": {"encoder_agreement": "agreement <E(x), z>", "uniformity": "uniformity", "alignment": "alignment"},
     "episodes [s]": {
@@ -42,7 +48,7 @@ def draw(rows: Sequence[Mapping[str, Any]], most: int = 1000) -> bytes:
     for axis, (title, lines) in zip(figure.subplots(2, 3).flat, PANELS.items(), strict=True):
         for name, label in lines.items():
             points = [(row["samples"] / 1e6, row[name]) for row in rows if name in row]
-            if points:
+            if any(value for _, value in points):  # what has no weight is no line
                 axis.plot(*zip(*points, strict=True), label=label, marker="." if len(points) == 1 else None)
         if axis.lines:
             axis.legend(fontsize="small")

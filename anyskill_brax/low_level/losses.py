@@ -27,6 +27,7 @@ def discriminator_loss(
     logit_regularization: float,
     negatives: float = 0.0,
     grad_penalty_simulated: float = 0.0,
+    devices: Devices = ALONE,
 ) -> tuple[jax.Array, Metrics]:
     """Binary cross-entropy with gradient penalties: on demonstrations (ASE eq. 10; AMP eq. 8), on what is simulated.
 
@@ -37,7 +38,7 @@ def discriminator_loss(
     demo, simulated = logit(params, *norm_demo), logit(params, *norm_simulated)
     rejected = jnp.mean(jax.nn.softplus(simulated))
     if negatives:
-        mistaken = logit(params, norm_demo[0], jnp.roll(norm_demo[1], 1, axis=0))
+        mistaken = logit(params, norm_demo[0], devices.part(jnp.roll(devices.gather(norm_demo[1]), 1, axis=0)))
         rejected = (1.0 - negatives) * rejected + negatives * jnp.mean(jax.nn.softplus(mistaken))
     cross_entropy = 0.5 * (jnp.mean(jax.nn.softplus(-demo)) + rejected)
     penalty = mean_square_slope(logit, params, norm_demo)
@@ -98,13 +99,20 @@ def spread(a: jax.Array, b: jax.Array, devices: Devices = ALONE) -> tuple[jax.Ar
 
 
 def diversity_loss(
-    mean: Mean, params: Params, norm_obs: jax.Array, latents: jax.Array, actions: jax.Array, key: PRNGKey
+    mean: Mean,
+    params: Params,
+    norm_obs: jax.Array,
+    latents: jax.Array,
+    actions: jax.Array,
+    key: PRNGKey,
+    devices: Devices = ALONE,
 ) -> jax.Array:
     """(1 - D_pi / D_z)^2: another latent should change the action in proportion to its distance (ASE eq. 14, released).
 
     D_pi = mean squared difference of the (clipped) mean actions, D_z = 0.5 (1 - z1.z2).
     """
-    others = sample_latents(key, latents.shape[:-1], latents.shape[-1])
+    rows, dim = latents.shape
+    others = devices.part(sample_latents(key, (devices.count * rows,), dim))
     first = jnp.clip(actions, -1.0, 1.0)
     second = jnp.clip(mean(params, norm_obs, others), -1.0, 1.0)
     moved = jnp.mean((first - second) ** 2, axis=-1)

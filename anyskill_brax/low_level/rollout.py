@@ -7,9 +7,7 @@ import jax.numpy as jnp
 from flax import struct
 
 from anyskill_brax import ppo
-from anyskill_brax.character.humanoid import Character
 from anyskill_brax.envs import observations
-from anyskill_brax.envs.humanoid_env import HumanoidState
 from anyskill_brax.low_level import getting_up, worlds
 from anyskill_brax.low_level.devices import Devices
 from anyskill_brax.low_level.disturbances import disturbance, pushed, variations
@@ -18,6 +16,7 @@ from anyskill_brax.low_level.reference import TRACKING_WEIGHTS, tracking_terms
 from anyskill_brax.low_level.stage import Stage
 from anyskill_brax.low_level.state import TrainState
 from anyskill_brax.low_level.worlds import Worlds
+from anyskill_brax.physics.state import joint_power
 from anyskill_brax.types import Metrics, PRNGKey
 
 
@@ -119,7 +118,7 @@ def rollout(
             if stage.way is not None
             else jnp.zeros_like(sigma),
             sigma=sigma,
-            power=power(env.character, after, action),
+            power=joint_power(env.character, after.physics, jnp.asarray(env.character.pd_target(action))) / 1000.0,
             follows=world.follows,
             poses=world.poses,
             free=world.free,
@@ -149,13 +148,6 @@ def privileged(stage: Stage, world: Worlds) -> jax.Array:
     kind = jnp.where(recovers, 2.0, led)
     left = jnp.where(recovers, world.grace / 100.0, 10.0 * jnp.abs(led) * world.error)
     return jnp.concatenate([world.latent, kind[:, None], left[:, None]], axis=-1)
-
-
-def power(character: Character, after: HumanoidState, action: jax.Array) -> jax.Array:
-    """sum |torque x velocity| over the joints `[...]` [kW], the drives' torques within their limits."""
-    error = character.pd_target(action) - after.physics.qpos[..., 7:]
-    torque = jnp.clip(jnp.asarray(character.kp) * error, -character.torque_limit, character.torque_limit)
-    return jnp.sum(jnp.abs(torque * after.physics.qvel[..., 6:]), axis=-1) / 1000.0
 
 
 def rollout_metrics(steps: Step, terms: dict[str, jax.Array], devices: Devices) -> Metrics:

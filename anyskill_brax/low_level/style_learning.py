@@ -119,6 +119,7 @@ def disc_gradient(stage: Stage, params: Params, evidence: Evidence) -> tuple[Par
             learner.logit_regularization,
             learner.disc_negatives if stage.settings.conditional else 0.0,
             learner.grad_penalty_simulated,
+            stage.devices,
         )
 
     return stage.devices.mean(jax.grad(loss, has_aux=True)(params))

@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
+from anyskill_brax.character.humanoid import Character
+
 
 @struct.dataclass
 class PhysicsState:
@@ -16,6 +18,16 @@ class PhysicsState:
     @classmethod
     def create(cls, qpos: jax.Array, qvel: jax.Array) -> "PhysicsState":
         return cls(qpos=qpos, qvel=qvel, warmstart=jnp.zeros_like(qvel))
+
+
+def joint_power(character: Character, physics: PhysicsState, target: jax.Array) -> jax.Array:
+    """Mechanical power of the drives `[...]` [W]: the sum over hinges of |torque x velocity|.
+
+    torque = clip(kp (target - q), +-limit) - kd v: spring and damping are both the drive's.
+    """
+    q, v = physics.qpos[..., 7:], physics.qvel[..., 6:]
+    spring = jnp.clip(character.kp * (target - q), -character.torque_limit, character.torque_limit)
+    return jnp.sum(jnp.abs((spring - character.kd * v) * v), axis=-1)
 
 
 VARIATION = ("friction", "mass", "gains")

@@ -11,13 +11,13 @@ from anyskill_brax import rotations
 from anyskill_brax.character.kinematics import forward_kinematics
 from anyskill_brax.evaluate.controller import coverage, frechet, imitation, movement, posing, robustness, sphere
 from anyskill_brax.evaluate.controller.clips import Clips
-from anyskill_brax.evaluate.controller.stage import RATE, Recording, Stage, held, joint_power
+from anyskill_brax.evaluate.controller.stage import RATE, Recording, Stage, held
 from anyskill_brax.evaluate.controller.windows import pose_errors, unlikeness, windows
 from anyskill_brax.low_level.reference import tracking_error
 from anyskill_brax.motion.io import motion_bodies, motion_from_qpos
 from anyskill_brax.motion.synthesis import builtin_motions
 from anyskill_brax.networks import sample_latents
-from anyskill_brax.physics.state import PhysicsState
+from anyskill_brax.physics.state import PhysicsState, joint_power
 
 HEAD = 2
 

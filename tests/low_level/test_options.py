@@ -1,14 +1,18 @@
 """Options of the low-level trainer: schedules, the cost of energy, clips drawn by how badly they are covered."""
 
+import dataclasses
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax.core import FrozenDict
 
 from anyskill_brax.low_level import clips
 from anyskill_brax.low_level.devices import ALONE
+from anyskill_brax.low_level.objectives import reward_terms
 from anyskill_brax.low_level.policy_learning import descend
-from anyskill_brax.low_level.rollout import power
 from anyskill_brax.low_level.schedules import factor
 from anyskill_brax.low_level.settings import LowLevelSettings, SamplingSettings, ScheduleSettings
 from anyskill_brax.low_level.state import NAMES, Networks, init_params
@@ -50,17 +54,28 @@ def test_the_learning_rate_factor_scales_an_optimisers_step(quick_ase):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(0.25 * a, b, rtol=1e-2, atol=1e-9), *moved)
 
 
-def test_power_is_torque_times_speed_within_the_drives_limits(character, quick_ase):
-    knee, neck = (character.joint_names.index(name) for name in ("right_knee", "neck_x"))
-    still = quick_ase.setup.env.place_default()
-    speed = np.zeros(34, np.float32)
-    speed[6 + knee], speed[6 + neck] = -2.0, 3.0
-    after = still.replace(physics=still.physics.replace(qvel=jnp.asarray(speed)))
-    target = np.array(character.default_qpos[7:])
-    target[knee] += 0.1  # 500 Nm/rad: 50 Nm against 2 rad/s
-    target[neck] += 0.7  # 70 Nm wanted, 50 Nm is the limit, times 3 rad/s
-    action = jnp.asarray(character.action_for(target))
-    assert float(power(character, after, action)) == pytest.approx((50.0 * 2.0 + 50.0 * 3.0) / 1000.0, rel=1e-3)
+def test_tracking_leads_and_fades_and_power_costs(quick_ase):
+    """Two worlds, the first led; tracking fades between one and three million samples."""
+    stage = quick_ase.stage
+    weights = {"style": 1.0, "tracking": 2.0, "rising": 0.0, "energy": 0.5, "discovery": 0.0}
+    reward = dataclasses.replace(stage.settings.reward, tracking_fade=(1.0, 3.0), weights=FrozenDict(weights))
+    stage = dataclasses.replace(stage, settings=dataclasses.replace(stage.settings, reward=reward))
+    ones, led = jnp.ones((1, 2)), jnp.array([[1.0, 0.0]])
+    steps = SimpleNamespace(
+        window=jnp.zeros((1, 2, 125 * stage.settings.networks.num_frames)),
+        latent=jnp.full((1, 2, stage.settings.networks.latent_dim), 0.1),
+        led=led, recovers=0.0 * ones, tracking=0.5 * ones, rising=ones, power=0.3 * ones,
+    )  # fmt: skip
+
+    def paid(millions: float) -> dict[str, list[float]]:
+        state = quick_ase.state.replace(updates=jnp.asarray(1e6 * millions / stage.samples_per_update))
+        return {name: np.asarray(term)[0].tolist() for name, term in reward_terms(stage, state, steps).items()}
+
+    early, half, late = map(paid, (0.5, 2.0, 4.0))
+    assert early["tracking"] == pytest.approx([1.0, 0.0]) and early["style"][0] == 0.0 < early["style"][1]
+    assert half["tracking"] == pytest.approx([0.5, 0.0]) and half["style"][0] == pytest.approx(half["style"][1] / 2)
+    assert late["tracking"] == [0.0, 0.0] and late["style"][0] == pytest.approx(late["style"][1])
+    assert early["energy"] == late["energy"] == pytest.approx([-0.15, -0.15])
 
 
 def stats(nearest, steps, failures) -> clips.ClipStats:

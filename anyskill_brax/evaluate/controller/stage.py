@@ -19,7 +19,7 @@ from anyskill_brax.character.kinematics import forward_kinematics
 from anyskill_brax.envs import observations
 from anyskill_brax.envs.humanoid_env import HumanoidEnv, HumanoidState
 from anyskill_brax.evaluate.rollouts import FALL_HEIGHT
-from anyskill_brax.physics.state import PhysicsState
+from anyskill_brax.physics.state import joint_power
 from anyskill_brax.policies import LowLevelController
 from anyskill_brax.types import PRNGKey, UserError
 
@@ -35,7 +35,7 @@ class Recording:
 
     qpos: np.ndarray  # [F, W, 35]
     pos: np.ndarray  # [F, W, B, 3] body origins [m]
-    power: np.ndarray  # [F, W] see `joint_power` [W]
+    power: np.ndarray  # [F, W] see `physics.state.joint_power` [W]
     broken: np.ndarray  # [W] bool: its physics diverged, it stands still from then on
     head: int  # row of the head among the bodies
 
@@ -64,16 +64,6 @@ class Recording:
         first = round(seconds * RATE)
         cut = {name: getattr(self, name)[first:] for name in ("qpos", "pos", "power")}
         return dataclasses.replace(self, **cut)
-
-
-def joint_power(character: Character, physics: PhysicsState, target: jax.Array) -> jax.Array:
-    """Mechanical power of the drives `[...]` [W]: the sum over hinges of |torque x velocity|.
-
-    torque = clip(kp (target - q), +-limit) - kd v: spring and damping are both the drive's.
-    """
-    q, v = physics.qpos[..., 7:], physics.qvel[..., 6:]
-    spring = jnp.clip(character.kp * (target - q), -character.torque_limit, character.torque_limit)
-    return jnp.sum(jnp.abs((spring - character.kd * v) * v), axis=-1)
 
 
 @struct.dataclass
