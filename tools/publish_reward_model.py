@@ -78,8 +78,8 @@ def card(kind: str, model: Any, reports: dict[str, Any]) -> str:
     return f"""# {model.name}
 
 A pose-language encoder trained by this project from geometry (docs/reward-model.md). It sees {sees}.
-It is not CLIP: it understands the words of `phrases.toml` and `spoken.toml` (anyskill_brax/reward_model){words} and near
-relatives; a text outside that vocabulary gets a low confidence. `report.json` holds everything that was measured.
+It is not CLIP: it understands the words of `phrases.toml` and `spoken.toml` (anyskill_brax/reward_model){words} and
+near relatives; a text outside that vocabulary gets a low confidence. `report.json` holds everything that was measured.
 
 {chr(10).join(lines)}
 
