@@ -10,40 +10,10 @@ Writes eval.json and report.html (one file with films, no network) into --out an
 import argparse
 import json
 from pathlib import Path
-from typing import Any
 
 import _door
 import _evaluate_low_level
-from _models import load_reward_model
-
-
-def candidates(ids: list[str], zoo: Path | None) -> list[Any]:
-    """The skills named, or all; a multi-skill policy is one candidate per instruction."""
-    import skill_zoo
-    from anyskill_brax.evaluate.skills import Candidate
-    from anyskill_brax.types import UserError
-    from skill_zoo.search import controller_roots, find
-    from skill_zoo.zoo import load_entry
-
-    entries = [find(id, zoo) for id in ids] or skill_zoo.list_skills(kind="skill", zoo=zoo)
-    found = []
-    for entry in entries:
-        skill = load_entry(entry, controller_roots(zoo))
-        if entry.kind == "skill":
-            policy = skill.policy
-            widths = policy.multi.widths if hasattr(policy, "multi") else policy.widths
-            found.append(Candidate(str(entry.id), skill.instruction, policy, widths, skill.low_level))
-        elif entry.kind == "multi_skill":
-            low_level = skill_zoo.load_low_level(entry.id, zoo)
-            for text in skill.instructions:
-                found.append(Candidate(str(entry.id), text, skill.for_instruction(text), skill.widths, low_level))
-        else:
-            raise UserError(f"{entry.id} is a {entry.kind}; `skills` measures skills and multi-skill policies")
-    if not found:
-        raise UserError(f"no skills in {zoo or 'the zoos on the search path'}; train some with tools/train_batch.py")
-    if len(frames := {c.low_level.style.num_frames for c in found}) > 1:
-        raise UserError(f"these skills stand on controllers with windows of {sorted(frames)} frames; name some of them")
-    return found
+from _models import load_candidates, load_reward_model
 
 
 def skills(args: argparse.Namespace) -> int:
@@ -70,7 +40,7 @@ def skills(args: argparse.Namespace) -> int:
     console, character = Console(), load_character()
     judge = load_entry(find_reward_model("judge", args.zoo), [])
     reward = load_reward_model(args.clip, args.zoo, args.images)
-    found = candidates(args.ids, args.zoo)
+    found = load_candidates(args.ids, args.zoo)
     taught = [find(c.name, args.zoo).manifest.config.get("reward_model", {}).get("name", "unknown") for c in found]
     taught = sorted(set(taught))
     console.print(f"reward: {reward.name}; these skills learnt from: {', '.join(taught)}", markup=False)

@@ -1,4 +1,4 @@
-"""Do reward, judge and predicates agree, on motions and on poses found by optimising the reward?
+"""Do reward, judge and predicates agree, on motions, on skills' rollouts and on poses that the reward itself asks for?
 
     tools/study_reward.py --out outputs/study                  the packaged reward model of poses
     tools/study_reward.py --images --out outputs/study_images  the one of pictures
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import _door
-from _models import load_reward_model
+from _models import load_candidates, load_reward_model
 
 
 def sheet(character: Any, rows: list[Any], qpos: Any, path: Path) -> None:
@@ -45,6 +45,10 @@ def main() -> int:
     parser.add_argument("--clip", type=Path, metavar="FOLDER", help="a Hugging Face CLIP folder as the reward")
     parser.add_argument("--images", action="store_true", help="the built-in model of pictures as the reward")
     parser.add_argument("--motions", type=Path, help="a folder of clips; default: the built-in motions")
+    parser.add_argument(
+        "--skills", nargs="+", default=[], metavar="ID", help="that are filmed; default: all of the zoo"
+    )
+    parser.add_argument("--episodes", type=int, default=4, help="to film of each; 0: no skills")
     parser.add_argument("--rounds", type=int, default=60, help="of the search for poses")
     parser.add_argument("--population", type=int, default=64)
     parser.add_argument("--stiffness", type=float, default=0.003, help="of the prior on hinges [1/rad^2]")
@@ -54,8 +58,11 @@ def main() -> int:
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
 
+    import jax
+
     from anyskill_brax.character.humanoid import load_character
     from anyskill_brax.evaluate.alignment import align, thirty
+    from anyskill_brax.evaluate.films import films_of_motions, films_of_skills
     from anyskill_brax.high_level.eyes import camera_views
     from anyskill_brax.motion.io import load_motion_folder
     from anyskill_brax.motion.synthesis import builtin_motions
@@ -64,8 +71,11 @@ def main() -> int:
     from skill_zoo.search import find_reward_model
     from skill_zoo.zoo import load_entry
 
-    if args.rounds < 1 or args.population < 8:
-        raise UserError(f"expected --rounds >= 1 and --population >= 8, not {args.rounds} and {args.population}")
+    if args.rounds < 1 or args.population < 8 or args.episodes < 0:
+        raise UserError(
+            "expected --rounds >= 1, --population >= 8 and --episodes >= 0, "
+            f"not {args.rounds}, {args.population} and {args.episodes}"
+        )
     model = load_reward_model(args.clip, args.zoo, args.images)
     judge = load_entry(find_reward_model("judge", args.zoo), [])
     character = load_character()
@@ -84,16 +94,22 @@ def main() -> int:
 
     kinematic, qpos = thirty(character, model, views, settings, args.seed)
     log(f"confirmed by geometry: {sum(row['held'] for row in kinematic)} of {len(kinematic)}")
-    found: dict[str, Any] = {"summary": {}}
+    found: dict[str, Any] = {"summary": {}, "gamed": [], "unordered": []}
     if not args.quick:
         motions = load_motion_folder(args.motions) if args.motions else builtin_motions(character, args.seed + 1)
-        found = align(character, model, judge, views, motions, settings, log, args.seed)
+        films = {"motions": films_of_motions(motions)}
+        if args.episodes:
+            skills = load_candidates(args.skills, args.zoo)
+            films["rollouts"] = films_of_skills(character, skills, args.episodes, jax.random.key(args.seed + 2))
+        found = align(character, model, judge, views, films, settings, log, args.seed)
     about = {name: [m.name, m.sha256] for name, m in (("reward", model), ("judge", judge))}
     args.out.mkdir(parents=True, exist_ok=True)
     sheet(character, kinematic, qpos, args.out / "sheet.png")
     (args.out / "alignment.json").write_text(json.dumps({**about, "kinematic": kinematic, **found}, indent=1) + "\n")
     for name, value in found["summary"].items():
         print(f"{name.replace('_', ' ')}: {value:.3g}")
+    for name in ("gamed", "unordered"):
+        print(f"{name}: {'; '.join(found[name]) or 'none'}")
     print(f"{args.out / 'alignment.json'} and sheet.png")
     return 0
 

@@ -1,8 +1,8 @@
-"""Do reward, judge and predicates agree? Asked of motions, and of poses found by optimising the reward.
+"""Do reward, judge and predicates agree? Asked of motions, of rollouts, and of poses that the reward asks for.
 
-An item is a short film. Its score under a text is the mean over the third of its latent steps that score best (a clip
-stands before and after it does what it is for). A predicate says yes or no of the whole film. Predicates are the
-standard; a pose that the reward likes better than every motion and that geometry denies is a way to game it.
+A film's score under a text is the mean over the third of its latent steps that score best (a clip stands before and
+after it does what it is for). A predicate says yes or no of the whole film. Predicates are the standard; a pose that
+the reward likes better than every other film and that geometry denies is a way to game it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,19 +17,17 @@ from scipy.stats import spearmanr
 from anyskill_brax.character.humanoid import Character
 from anyskill_brax.character.kinematics import forward_kinematics
 from anyskill_brax.clip.reward import RewardModel, embed_goals
+from anyskill_brax.evaluate.films import FPS, LATENT_HZ, STEPS, Films, film_scores, still
 from anyskill_brax.evaluate.instructions import meaning
 from anyskill_brax.evaluate.predicates import PREDICATES
 from anyskill_brax.evaluate.track import Track
 from anyskill_brax.high_level.eyes import Eyes, Render
-from anyskill_brax.motion.io import Motion, finite_difference
 from anyskill_brax.reward_model.optimise import SearchSettings, grounded_pose, search
 from anyskill_brax.reward_model.report import auc
 from anyskill_brax.types import PRNGKey
 
-FPS = 30.0
-STRIDE = 5
-STEPS = 24
-"""Latent steps of an item, 4 s: a longer clip is cut in pieces, a shorter one ends standing in its last pose."""
+UNORDERED = 0.6
+"""A reward whose AUC is lower does not know which films do what the text says."""
 KINEMATIC = (
     "raise both arms above the head",
     "raise the left arm",
@@ -81,11 +79,6 @@ def search_poses(
     return np.asarray(grounded_pose(character, jnp.asarray(found))), cosine
 
 
-def still(qpos: np.ndarray, seconds: float = 2.0) -> np.ndarray:
-    """A pose held: `[35] -> [F, 35]`."""
-    return np.repeat(qpos[None], round(seconds * FPS), axis=0)
-
-
 def held_by_geometry(character: Character, text: str, film: np.ndarray) -> bool:
     """Whether the predicate of a text holds of `film [F, 35]`. The table must know the text."""
     asked = meaning(text)
@@ -99,40 +92,6 @@ def asked_texts() -> list[str]:
         entry.instructions[0] if entry.instructions else name.replace("_", " ") for name, entry in PREDICATES.items()
     ]
     return list(dict.fromkeys(text for text in texts if meaning(text)))
-
-
-def items_of(motions: Sequence[Motion]) -> dict[str, np.ndarray]:
-    """Every motion as films `[STEPS * 5, 35]`, the last pose repeated to the end."""
-    length, out = STEPS * STRIDE, {}
-    for motion in motions:
-        for piece in range(max(1, round(motion.num_frames / length))):
-            rows = np.minimum(piece * length + np.arange(length), motion.num_frames - 1)
-            out[f"{motion.name}.{piece}" if piece else motion.name] = motion.qpos[rows]
-    return out
-
-
-def film_scores(
-    character: Character, model: RewardModel, views: Sequence[Render], films: Sequence[np.ndarray], goals: np.ndarray
-) -> np.ndarray:
-    """Scores `[items, texts]` of films under `goals [K, D]`: the mean over the best third of the steps."""
-    eyes = Eyes.create(model, views, "vmap")
-
-    @jax.jit
-    def watch(eyes: Eyes, qpos: jax.Array, qvel: jax.Array) -> jax.Array:
-        return eyes.watch(forward_kinematics(character, qpos[:, None], qvel[:, None]))[:, 0]
-
-    out = []
-    for film in films:
-        rows = np.minimum(np.arange(STEPS) * STRIDE + STRIDE - 1, len(film) - 1)
-        qvel = finite_difference(film, FPS)[rows]
-        seen = np.asarray(watch(eyes, jnp.asarray(film[rows], jnp.float32), jnp.asarray(qvel, jnp.float32)))
-        out.append(np.sort(seen @ goals.T, axis=0)[-(STEPS // 3) :].mean(axis=0))
-    return np.stack(out)
-
-
-def _mean(rows: Sequence[Mapping[str, Any]], name: str) -> float:
-    values = [row[name] for row in rows if np.isfinite(row[name])]
-    return float(np.mean(values)) if values else float("nan")
 
 
 def thirty(
@@ -153,58 +112,86 @@ def align(
     reward: RewardModel,
     judge: RewardModel,
     views: Sequence[Render],
-    motions: Sequence[Motion],
+    films: Mapping[str, Films],
     settings: SearchSettings,
     log: Callable[[str], None],
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Every text of `asked_texts`, over motions and over the poses that the reward asks for."""
+    """Every text of `asked_texts`, over films by their source and over the poses that the reward asks for.
+
+    `texts` has a row for each, `summary` their means, `gamed` and `unordered` the texts where the reward fails: a held
+    pose that geometry denies earns more than every film; films that do it earn hardly more than films that do not.
+    """
     texts = asked_texts()
-    films = items_of(motions)
     rewarded, judged = (np.asarray(embed_goals(model, texts)) for model in (reward, judge))
-    log(f"{len(texts)} texts, {len(films)} films")
+    log(f"{len(texts)} texts, {', '.join(f'{len(films[source])} {source}' for source in films)}")
     eyes = Eyes.create(reward, views, "vmap")
     found, _ = search_poses(character, eyes, rewarded, settings, jax.random.key(seed + 1))
-    adversarial = {f"optimised for {text!r}": still(pose, STEPS / 6) for text, pose in zip(texts, found, strict=True)}
-    names, whole = [*films, *adversarial], [*films.values(), *adversarial.values()]
+    log("poses optimised")
+    optimised = {text: still(pose, STEPS / LATENT_HZ) for text, pose in zip(texts, found, strict=True)}
+    groups = {**films, "optimised": optimised}
+    names, whole = ([x for group in groups.values() for x in pick(group)] for pick in (dict.keys, dict.values))
+    source = np.concatenate([np.repeat(name, len(group)) for name, group in groups.items()])
     by_reward = film_scores(character, reward, views, whole, rewarded)
     by_judge = film_scores(character, judge, (), whole, judged)
     track = Track.of(character, np.stack(whole, axis=1), FPS)
     asked = [meaning(text) for text in texts]
-    holds = np.stack([one.holds(track) for one in asked if one], axis=1)  # [items, texts]
+    holds = np.stack([one.holds(track) for one in asked if one], axis=1)  # [films, texts]
     log("scored")
-    rows, count = [], len(films)
+    among = {one: source == one for one in films} | {"all": source != ""}
+    count, rows = len(names) - len(texts), []
     for k, text in enumerate(texts):
-        own = count + k
-        best = float(by_reward[:count, k].max())
+        best, own = int(by_reward[:count, k].argmax()), count + k
+        row: dict[str, Any] = {"text": text, "predicate": str(asked[k])}
+        for one, chosen in among.items():
+            row |= _agreement(one, *(scores[chosen, k] for scores in (by_reward, by_judge, holds)))
         rows.append(
-            {
-                "text": text,
-                "predicate": str(asked[k]),
-                "films_that_hold": int(holds[:count, k].sum()),
-                "reward_auc": auc(by_reward[:, k], holds[:, k]),
-                "judge_auc": auc(by_judge[:, k], holds[:, k]),
-                "rank_correlation": float(np.asarray(spearmanr(by_reward[:, k], by_judge[:, k]))[0]),
+            row
+            | {
                 "optimised_holds": bool(holds[own, k]),
-                "optimised_reward_over_best_film": float(by_reward[own, k] - best),
+                "optimised_reward_over_best_film": float(by_reward[own, k] - by_reward[best, k]),
                 "optimised_judge_rank": float((by_judge[:count, k] < by_judge[own, k]).mean()),
-                "best_film": names[int(by_reward[:count, k].argmax())],
-                "best_film_holds": bool(holds[:count, k][by_reward[:count, k].argmax()]),
+                "a_film_holds": bool(holds[:count, k].any()),
+                "best_film": names[best],
+                "best_film_holds": bool(holds[best, k]),
             }
         )
-    gamed = [r for r in rows if r["optimised_reward_over_best_film"] > 0 and not r["optimised_holds"]]
-    known = [r for r in rows if r["films_that_hold"]]
-    summary = {
-        "texts": len(rows),
-        "films": count,
-        "optimised_films": len(adversarial),
-        "reward_auc": _mean(rows, "reward_auc"),
-        "judge_auc": _mean(rows, "judge_auc"),
-        "rank_correlation": _mean(rows, "rank_correlation"),
-        "best_film_holds": float(np.mean([r["best_film_holds"] for r in known])) if known else float("nan"),
-        "texts_with_a_film": len(known),
-        "optimised_holds": float(np.mean([r["optimised_holds"] for r in rows])),
-        "gamed": len(gamed),
-        "gamed_and_judge_fooled": sum(r["optimised_judge_rank"] > 0.9 for r in gamed),
+    return {"summary": _summary(rows), **_failures(rows), "texts": rows}
+
+
+def _agreement(source: str, reward: np.ndarray, judge: np.ndarray, holds: np.ndarray) -> dict[str, float]:
+    """What two scores `[films]` and a predicate say of the same films; NaN where there is nothing to compare."""
+    return {
+        f"{source}_that_hold": int(holds.sum()),
+        f"{source}_reward_auc": auc(reward, holds),
+        f"{source}_judge_auc": auc(judge, holds),
+        f"{source}_rank_correlation": float(np.asarray(spearmanr(reward, judge))[0]),
     }
-    return {"summary": summary, "texts": rows}
+
+
+def _failures(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    gamed = [r for r in rows if r["optimised_reward_over_best_film"] > 0 and not r["optimised_holds"]]
+    return {
+        "gamed": [r["text"] for r in gamed],
+        "gamed_and_judge_fooled": [r["text"] for r in gamed if r["optimised_judge_rank"] > 0.9],
+        "unordered": [r["text"] for r in rows if r["all_reward_auc"] < UNORDERED],
+    }
+
+
+def _summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Means over the texts that have what is compared, and how many texts those are."""
+    out: dict[str, float] = {"texts": len(rows)}
+    for name in (name for name in rows[0] if name.endswith(("_auc", "_correlation"))):
+        values = [row[name] for row in rows if np.isfinite(row[name])]
+        out[name] = float(np.mean(values)) if values else float("nan")
+        if name.endswith("reward_auc"):
+            out[name.replace("reward_auc", "decide_texts")] = len(values)
+    known = [row for row in rows if row["a_film_holds"]]
+    return out | {
+        "texts_with_an_auc_of_0.9": sum(row["all_reward_auc"] >= 0.9 for row in rows),
+        "texts_with_a_film": len(known),
+        "best_film_holds": sum(row["best_film_holds"] for row in known),
+        "optimised_holds": sum(row["optimised_holds"] for row in rows),
+        "optimised_over_every_film": sum(row["optimised_reward_over_best_film"] > 0 for row in rows),
+        **{name: len(texts) for name, texts in _failures(rows).items()},
+    }

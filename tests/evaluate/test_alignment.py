@@ -3,15 +3,22 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
+from constructed import pose
 from stand_ins import Compass
+from zoo_objects import make_controller, make_skill
 
 from anyskill_brax.character.kinematics import forward_kinematics
 from anyskill_brax.clip.reward import embed_goals
-from anyskill_brax.evaluate.alignment import STEPS, film_scores, held_by_geometry, search_poses, still
+from anyskill_brax.evaluate import alignment
+from anyskill_brax.evaluate.alignment import align, held_by_geometry, search_poses
+from anyskill_brax.evaluate.films import STEPS, film_scores, films_of_skills, still
+from anyskill_brax.evaluate.skills import Candidate
 from anyskill_brax.high_level.eyes import Eyes
 from anyskill_brax.reward_model.optimise import SearchSettings
 
 SETTINGS = SearchSettings(population=24, elites=4, rounds=12, spread=0.3, stiffness=0.001)
+SECONDS = STEPS / 6
 
 
 def test_the_search_does_what_a_reward_asks_for_and_a_predicate_confirms_it(character):
@@ -38,3 +45,44 @@ def test_a_film_scores_by_the_third_of_its_steps_that_score_best(character):
     films = [still(hanging, frames / 30), still(up[0], frames / 30), half]
     low, high, mixed = film_scores(character, compass, (), films, goals)[:, 0]
     assert high > 0.95 > 0.0 > low and np.isclose(mixed, high, atol=1e-5)
+
+
+def test_agreement_and_failures_of_a_reward_that_knows_of_nothing_but_a_hand(character, monkeypatch):
+    """Two films with the hand up, two without, one of these looking up: the reward orders the first text and not the
+    second. What it asks for, it gets by bending the trunk; geometry denies that, the judge, the same model, does not.
+    """
+    compass = Compass(character)
+    raised, nodding = pose(character, right_shoulder_y=-150), pose(character, neck_y=-35)
+    films = {
+        "clips": {"raised": still(raised, SECONDS), "standing": still(pose(character), SECONDS)},
+        "played": {"raised again": still(raised, SECONDS), "looking": still(nodding, SECONDS)},
+    }
+    monkeypatch.setattr(alignment, "asked_texts", lambda: ["right arm up", "look up"])
+    found = align(character, compass, compass, (), films, SETTINGS, lambda line: None)
+    arm, look = found["texts"]
+    assert (arm["clips_that_hold"], arm["played_that_hold"], look["played_that_hold"]) == (1, 1, 1)
+    assert arm["clips_reward_auc"] == arm["played_reward_auc"] == arm["played_judge_auc"] == 1.0
+    assert look["played_reward_auc"] == 0.0 and np.isnan(look["clips_reward_auc"])
+    assert arm["best_film_holds"] and arm["best_film"] == "raised" and not look["best_film_holds"]
+    assert np.allclose([row["all_rank_correlation"] for row in (arm, look)], 1.0)
+    assert all(row["optimised_reward_over_best_film"] > 0 for row in (arm, look)), "the arm was not quite upright"
+    denied = [row["text"] for row in (arm, look) if not row["optimised_holds"]]
+    assert found["gamed"] == found["gamed_and_judge_fooled"] == denied and "look up" in denied
+    assert found["unordered"] == [row["text"] for row in (arm, look) if row["all_reward_auc"] < 0.6]
+    assert "look up" in found["unordered"]
+    summary = found["summary"]
+    assert (summary["played_reward_auc"], summary["played_decide_texts"]) == (0.5, 2)
+    assert (summary["clips_reward_auc"], summary["clips_decide_texts"]) == (1.0, 1)
+    assert (summary["best_film_holds"], summary["texts_with_a_film"], summary["gamed"]) == (1, 2, len(denied))
+
+
+@pytest.mark.slow
+def test_films_of_skills_are_their_rollouts_and_those_of_untrained_policies(character):
+    """Two skills of one shape share the untrained ones; every episode is a film of its own."""
+    controller = make_controller(1)
+    skills = [make_skill(controller, text) for text in ("bow", "crouch")]
+    candidates = [Candidate(s.instruction, s.instruction, s.policy, s.policy.widths, controller) for s in skills]
+    films = films_of_skills(character, candidates, 2, jax.random.key(0))
+    assert [*films] == [f"{name}, episode {k}" for name in ("bow", "untrained 1", "crouch") for k in (0, 1)]
+    assert all(film.shape == (STEPS * 5, 35) and np.isfinite(film).all() for film in films.values())
+    assert len({film.tobytes() for film in films.values()}) == 6

@@ -15,13 +15,17 @@ from anyskill_brax.character.kinematics import forward_kinematics
 from anyskill_brax.clip.hashed_text import words
 from anyskill_brax.clip.reward import embed_goals
 from anyskill_brax.clip.towers import POSE_FEATURES
-from anyskill_brax.evaluate.alignment import KINEMATIC, asked_texts, held_by_geometry, still
+from anyskill_brax.evaluate.alignment import KINEMATIC, asked_texts, held_by_geometry
+from anyskill_brax.evaluate.films import still
 from anyskill_brax.evaluate.instructions import meaning
 from anyskill_brax.high_level.eyes import Eyes
 from anyskill_brax.motion.synthesis import builtin_motions
 from anyskill_brax.reward_model import phrases, report, run
+from anyskill_brax.reward_model.lessons import DistillSettings
 from anyskill_brax.reward_model.motioncodes import MOVEMENTS
+from anyskill_brax.reward_model.optimise import SearchSettings
 from anyskill_brax.reward_model.phrases import phrases_of, unrelated
+from anyskill_brax.reward_model.pictures import render_poses
 from anyskill_brax.reward_model.posecodes import attribute_names
 from anyskill_brax.reward_model.poses import in_chunks
 from anyskill_brax.reward_model.train import pose_features
@@ -45,6 +49,27 @@ def test_forward_from_backward_and_sitting_down_from_standing_up(character, name
     features = np.asarray(jax.jit(model.embed_window)(windows.features))
     scores = report.time_scores(names, model, features, windows.degrees > 0.5, unseen)
     assert scores["forward_backward"] >= 0.9 and scores["sit_stand"] >= 0.9
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "least"), [("pose", (0.95, 0.95)), ("judge", (0.95, 0.93)), ("image", (0.93, 0.93))])
+def test_phrases_written_apart_from_the_vocabulary(character, name, least):
+    """At least so large: AUC over random poses, and the share of one-sided poses nearer to their own side's phrase."""
+    model = skill_zoo.load(f"humanoid/builtin-{name}", skill_zoo.PACKAGED)
+    names, data = attribute_names(character), run.test_poses(character, seed=77)
+    if name == "image":
+        settings = DistillSettings(
+            **{**(told := model.config()["training"]), "search": SearchSettings(**told["search"])}
+        )
+        pictures = render_poses(character, settings, data.qpos, jax.random.key(77))
+        features = in_chunks(jax.jit(lambda x: model.embed_images(x.astype(jnp.float32) / 255.0)), pictures)
+        rest = np.zeros_like(data.qvel)  # a picture shows no movement
+        data = run.PoseData(data.qpos, rest, run.pose_degrees(character, data.qpos, rest))
+    else:
+        features = in_chunks(jax.jit(model.embed_features), pose_features(character, data, model.config()["input"]))
+    texts = report.test_phrases(json.loads(PHRASES.read_text())["entries"], names)
+    scores = report.phrase_scores(names, model, features, data.degrees > 0.5, texts)
+    assert scores["auc"] >= least[0] and scores["sides"] >= least[1], scores
 
 
 @pytest.mark.slow
