@@ -59,7 +59,9 @@ def main(out: Path) -> None:
             static = {text: means for text, means in phrases.items() if not {*means} & {*MOVEMENTS}}
             for kind, chosen in (("lacked", True), ("learnt", False)):
                 some = {text: means for text, means in static.items() if lacks(means) == chosen}
-                row[f"{group}_{kind}"] = report.phrase_scores(names, model, seen, shown, some) if some else {}
+                if some:
+                    row[f"{group}_{kind}"] = report.phrase_scores(names, model, seen, shown, some)
+                    row[f"{group}_{kind}_confident"] = float((model.text_confidence(list(some)) > 0.5).mean())
         row["each"] = {
             name: report.phrase_scores(
                 names, model, seen, shown, {t: m for t, m in asked["other_half"].items() if side_free(m[0]) == name}
