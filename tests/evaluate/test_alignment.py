@@ -1,13 +1,16 @@
 """The study of reward, judge and predicates: its search climbs, its scores are sums that a hand can check."""
 
+import json
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from constructed import pose
 from stand_ins import Compass
-from zoo_objects import make_controller, make_skill
+from zoo_objects import make_controller, make_reward_model, make_skill
 
+import skill_zoo
 from anyskill_brax.character.kinematics import forward_kinematics
 from anyskill_brax.clip.reward import embed_goals
 from anyskill_brax.evaluate import alignment
@@ -17,6 +20,7 @@ from anyskill_brax.evaluate.skills import Candidate
 from anyskill_brax.high_level.eyes import Eyes
 from anyskill_brax.reward_model.optimise import SearchSettings
 
+TOOL = "study_reward"
 SETTINGS = SearchSettings(population=24, elites=4, rounds=12, spread=0.3, stiffness=0.001)
 SECONDS = STEPS / 6
 
@@ -86,3 +90,25 @@ def test_films_of_skills_are_their_rollouts_and_those_of_untrained_policies(char
     assert [*films] == [f"{name}, episode {k}" for name in ("bow", "untrained 1", "crouch") for k in (0, 1)]
     assert all(film.shape == (STEPS * 5, 35) and np.isfinite(film).all() for film in films.values())
     assert len({film.tobytes() for film in films.values()}) == 6
+
+
+@pytest.mark.slow
+def test_the_command_shows_thirty_poses_and_says_how_many_geometry_confirms(tool, tmp_path, capsys):
+    zoo, out = tmp_path / "zoo", tmp_path / "out"
+    for role in ("reward", "judge"):
+        skill_zoo.save(make_reward_model(), f"the-{role}", zoo=zoo, config={"role": role})
+    assert tool("--zoo", zoo, "--quick", "--rounds", 2, "--population", 8, "--out", out) == 0
+    found = json.loads((out / "alignment.json").read_text())
+    held = sum(row["held"] for row in found["kinematic"])
+    assert [row["text"] for row in found["kinematic"]] == list(alignment.KINEMATIC)
+    assert f"confirmed by geometry: {held} of 30" in capsys.readouterr().out
+    assert (out / "sheet.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    "wrong", [("--rounds", 0), ("--population", 4), ("--episodes", -1), ("--clip", "no-such-folder")]
+)
+def test_bad_numbers_and_folders_are_one_message_and_leave_no_trace(tool, tmp_path, capsys, wrong):
+    assert tool(*wrong, "--out", tmp_path / "out") == 2
+    error = capsys.readouterr().err
+    assert str(wrong[1]) in error and "Traceback" not in error and not (tmp_path / "out").exists()
