@@ -5,10 +5,11 @@
 All draw the same poses through the same camera. Ours and Warp draw with shadows and without, and are compared like with
 like (our shadows are soft and on the floor alone, Warp's are hard and on everything); MuJoCo draws none and is compared
 with ours that has them. Wall seconds and CPU seconds: the latter barely change when something else uses the machine.
-Warp takes part where `warp` is installed (the extra `gpu`). The last line is the share of the arithmetic limit when
-drawing ray by ray: the operations that the caster asks for, traced, over what this machine does in a loop of fused
-multiply-adds of the same type (each two operations), per CPU second. Tile by tile, how many operations there are
-depends on what is seen. One size a call: a second OSMesa context in one process draws nothing.
+Then ours ray by ray with boxes that stand still, through a camera that may move and through one that does not, to which
+they cost nothing. Warp takes part where `warp` is installed (the extra `gpu`). The last line is the share of the
+arithmetic limit when drawing ray by ray: the operations that the caster asks for, traced, over what this machine does
+in a loop of fused multiply-adds of the same type (each two operations), per CPU second. Tile by tile, how many
+operations there are depends on what is seen. One size a call: a second OSMesa context in one process draws nothing.
 """
 
 import sys
@@ -25,11 +26,12 @@ from anyskill_brax.character.humanoid import Character, load_character
 from anyskill_brax.character.kinematics import BodyState, forward_kinematics
 from anyskill_brax.render.camera import Camera, look_at
 from anyskill_brax.render.raycast import make_renderer
-from anyskill_brax.render.scene import Look
+from anyskill_brax.render.scene import Look, Scene, character_scene, join, model_scene
 
 SIZES = {64: 512, 112: 128, 224: 32}
 """Side [px] -> worlds per call."""
 ROUNDS = 15
+BOXES = 24
 OPERATIONS = frozenset(
     ("add", "sub", "mul", "div", "max", "min", "abs", "neg", "sign", "floor", "sqrt", "rsqrt", "clamp", "square")
     + ("select_n", "and", "or", "not", "eq", "ne", "lt", "le", "gt", "ge", "convert_element_type")
@@ -37,18 +39,33 @@ OPERATIONS = frozenset(
 
 
 def our_work(
-    character: Character, size: int, bodies: BodyState, view: Camera, *, tiles: bool = True, shadows: bool = True
+    scene: Scene | Character,
+    size: int,
+    bodies: BodyState,
+    view: Camera,
+    *,
+    tiles: bool = True,
+    shadows: bool = True,
+    fixed: bool = False,
 ) -> tuple[Callable[[], Any], float]:
     """A call that draws all bodies, and the operations per picture (ray by ray)."""
     look = Look() if shadows else Look(shadow=0.0)
-    render = make_renderer(character, size, size, tiles=tiles, look=look)
+    render = make_renderer(scene, size, size, tiles=tiles, look=look, camera=view if fixed else None)
 
     def shoot(bodies: BodyState) -> jax.Array | None:
-        return render(bodies, view).rgb
+        return (render(bodies) if fixed else render(bodies, view)).rgb
 
     count = operations(jax.make_jaxpr(shoot)(bodies).jaxpr) / len(bodies.pos)
     compiled = jax.jit(shoot)
     return lambda: jax.block_until_ready(compiled(bodies)), count
+
+
+def furnished(character: Character) -> Scene:
+    """The character among boxes that stand still."""
+    spots = np.random.default_rng(1).uniform(-3.0, 3.0, (BOXES, 2))
+    boxes = "".join(f'<geom type="box" size=".1 .1 .1" pos="{x:.3f} {y:.3f} .1"/>' for x, y in spots)
+    room = mujoco.MjModel.from_xml_string(f"<mujoco><worldbody>{boxes}</worldbody></mujoco>")
+    return join(character_scene(character), model_scene(room), character.num_bodies)
 
 
 def operations(jaxpr: Any) -> float:
@@ -153,11 +170,16 @@ def main() -> None:
     ours, _ = our_work(character, size, bodies, view)
     plain, _ = our_work(character, size, bodies, view, shadows=False)
     by_rays, count = our_work(character, size, bodies, view, tiles=False)
+    room, still = furnished(character), {}
+    for name, scene in (("", character), (f", {BOXES} boxes", room)):
+        still[f"fixed camera{name}"] = our_work(scene, size, bodies, view, tiles=False, fixed=True)[0], worlds
+    still[f"{BOXES} boxes"] = our_work(room, size, bodies, view, tiles=False)[0], worlds
     few = qpos[: max(8, worlds // 8)]
     works = {
         "ours": (ours, worlds),
         "ours, no shadows": (plain, worlds),
         "by rays": (by_rays, worlds),
+        **still,
         "MuJoCo": (mujoco_work(character, size, few, view), len(few)),
     }
     try:
@@ -169,7 +191,7 @@ def main() -> None:
     for name, (wall, cpu) in list(rates.items())[:-1]:
         ours_wall, ours_cpu = rates["ours, no shadows" if "no shadows" in name else "ours"]
         ratio = f"ours is {ours_wall / wall:.1f} times, per CPU second {ours_cpu / cpu:.1f} times"
-        print(f"{size:4d} px {name:16} {wall:8.0f} pictures/s, {cpu:8.0f} per CPU second; {ratio}")
+        print(f"{size:4d} px {name:22} {wall:8.0f} pictures/s, {cpu:8.0f} per CPU second; {ratio}")
     share, peak = rates["by rays"][1] * count / rates["limit"][1], rates["limit"][1]
     print(f"{size:4d} px {count / size**2:.0f} operations per pixel: {share:.0%} of {peak / 1e9:.0f} G/s", flush=True)
 
