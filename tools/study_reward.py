@@ -3,8 +3,9 @@
     tools/study_reward.py --out outputs/study                  the packaged reward model of poses
     tools/study_reward.py --images --out outputs/study_images  the one of pictures
 
-Writes alignment.json (every text, every failure) and sheet.png: the poses found for thirty instructions, framed green
-where geometry agrees. docs/experiments/reward-alignment.md is what it said of the packaged models.
+Writes alignment.json (every text, every failure; what could not be measured is null) and sheet.png: the poses found for
+thirty instructions, framed green where geometry agrees. docs/experiments/reward-alignment.md is what it said of the
+packaged models.
 """
 
 import argparse
@@ -68,6 +69,7 @@ def main() -> int:
     from anyskill_brax.motion.synthesis import builtin_motions
     from anyskill_brax.reward_model.optimise import SearchSettings
     from anyskill_brax.types import UserError
+    from anyskill_brax.workdir import write_atomically
     from skill_zoo.search import find_reward_model
     from skill_zoo.zoo import load_entry
 
@@ -105,7 +107,8 @@ def main() -> int:
     about = {name: [m.name, m.sha256] for name, m in (("reward", model), ("judge", judge))}
     args.out.mkdir(parents=True, exist_ok=True)
     sheet(character, kinematic, qpos, args.out / "sheet.png")
-    (args.out / "alignment.json").write_text(json.dumps({**about, "kinematic": kinematic, **found}, indent=1) + "\n")
+    whole = json.loads(json.dumps({**about, "kinematic": kinematic, **found}), parse_constant=lambda _: None)
+    write_atomically(args.out / "alignment.json", (json.dumps(whole, indent=1) + "\n").encode())
     for name, value in found["summary"].items():
         print(f"{name.replace('_', ' ')}: {value:.3g}")
     for name in ("gamed", "unordered"):
