@@ -70,7 +70,7 @@ def get_config(variant: str = "") -> ConfigDict:
             num_motion_poses=20_000,
             phrases=400,
             tries=120,
-            searches=4,
+            searches=6,
             search=dict(population=32, elites=8, rounds=32, spread=0.2, stiffness=0.003),
             passes=12,
             block=16_384,
