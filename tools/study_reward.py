@@ -82,13 +82,8 @@ def main() -> int:
     judge = load_entry(find_reward_model("judge", args.zoo), [])
     character = load_character()
     views = camera_views(character, model.image_size, args.views) if model.needs_images else ()
-    settings = SearchSettings(
-        population=args.population,
-        elites=max(4, args.population // 8),
-        rounds=args.rounds,
-        spread=0.2,
-        stiffness=args.stiffness,
-    )
+    size = {"population": args.population, "elites": max(4, args.population // 8), "rounds": args.rounds}
+    settings = SearchSettings(**size, spread=0.2, stiffness=args.stiffness)
     began = time.monotonic()
 
     def log(line: str) -> None:
