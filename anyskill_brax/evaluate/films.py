@@ -50,7 +50,8 @@ def films_of_skills(character: Character, candidates: Sequence[Candidate], episo
     for number, candidate in enumerate(candidates):
         low_level, shape = candidate.low_level, (id(candidate.low_level), candidate.widths)
         key_own, key_fresh, key_start = jax.random.split(jax.random.fold_in(key, number), 3)
-        played = {candidate.name: rollout_policy(env, low_level, candidate.policy, key_own, episodes, STEPS)}
+        name = f"{candidate.name}: {candidate.instruction}"  # a multi-skill policy has one for each instruction
+        played = {name: rollout_policy(env, low_level, candidate.policy, key_own, episodes, STEPS)}
         if shape not in seen:
             seen.add(shape)
             fresh = untrained_policies(key_fresh, low_level, candidate.widths, episodes)

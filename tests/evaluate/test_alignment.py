@@ -82,12 +82,12 @@ def test_agreement_and_failures_of_a_reward_that_knows_of_nothing_but_a_hand(cha
 
 @pytest.mark.slow
 def test_films_of_skills_are_their_rollouts_and_those_of_untrained_policies(character):
-    """Two skills of one shape share the untrained ones; every episode is a film of its own."""
+    """Two instructions of one policy share the untrained ones; every episode is a film of its own."""
     controller = make_controller(1)
     skills = [make_skill(controller, text) for text in ("bow", "crouch")]
-    candidates = [Candidate(s.instruction, s.instruction, s.policy, s.policy.widths, controller) for s in skills]
+    candidates = [Candidate("many", s.instruction, s.policy, s.policy.widths, controller) for s in skills]
     films = films_of_skills(character, candidates, 2, jax.random.key(0))
-    assert [*films] == [f"{name}, episode {k}" for name in ("bow", "untrained 1", "crouch") for k in (0, 1)]
+    assert [*films] == [f"{name}, episode {k}" for name in ("many: bow", "untrained 1", "many: crouch") for k in (0, 1)]
     assert all(film.shape == (STEPS * 5, 35) and np.isfinite(film).all() for film in films.values())
     assert len({film.tobytes() for film in films.values()}) == 6
 
