@@ -81,6 +81,8 @@ def main() -> int:
     model = load_reward_model(args.clip, args.zoo, args.images)
     judge = load_entry(find_reward_model("judge", args.zoo), [])
     character = load_character()
+    skills = load_candidates(args.skills, args.zoo) if args.episodes and not args.quick else []
+    motions = load_motion_folder(args.motions) if args.motions else builtin_motions(character, args.seed + 1)
     views = camera_views(character, model.image_size, args.views) if model.needs_images else ()
     size = {"population": args.population, "elites": max(4, args.population // 8), "rounds": args.rounds}
     settings = SearchSettings(**size, spread=0.2, stiffness=args.stiffness)
@@ -93,10 +95,8 @@ def main() -> int:
     log(f"confirmed by geometry: {sum(row['held'] for row in kinematic)} of {len(kinematic)}")
     found: dict[str, Any] = {"summary": {}, "gamed": [], "unordered": []}
     if not args.quick:
-        motions = load_motion_folder(args.motions) if args.motions else builtin_motions(character, args.seed + 1)
         films = {"motions": films_of_motions(motions)}
-        if args.episodes:
-            skills = load_candidates(args.skills, args.zoo)
+        if skills:
             films["rollouts"] = films_of_skills(character, skills, args.episodes, jax.random.key(args.seed + 2))
         found = align(character, model, judge, views, films, settings, log, args.seed)
     about = {name: [m.name, m.sha256] for name, m in (("reward", model), ("judge", judge))}

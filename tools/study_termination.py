@@ -98,9 +98,9 @@ def main() -> int:
         state, metrics = update(frozen, state)
         state = keep_best(frozen, state)[0] if settings.tries(done) else state
         ended.append(np.stack([np.asarray(metrics[name]) for name in ("gave_up", "over")]))
-        print(f"{time.monotonic() - began:6.0f} s  update {done}/{settings.updates}", flush=True)
+        eta = (spent := time.monotonic() - began) / done * (settings.updates - done)
+        print(f"{spent:6.0f} s  update {done}/{settings.updates}, ETA {eta:.0f} s", flush=True)
     gave_up, over = np.sum(ended, axis=0)
-
     learning = make_learning(settings, low_level)
     for k, row in enumerate(rows):
         policy = learning.policy(jax.tree.map(lambda x, k=k: x[k], state.best))
